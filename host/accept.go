@@ -1,0 +1,275 @@
+package host
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/wasock/wasock/hostcalls"
+)
+
+// AcceptOptions are the options of Accept and Handler. Nil is the same as the
+// zero value.
+type AcceptOptions struct {
+	// Header holds fields to add to the response, such as Set-Cookie.
+	Header http.Header
+
+	// Subprotocols are supported, in order of preference. The first that the
+	// client offers is chosen; none if it offers none of them.
+	Subprotocols []string
+
+	// Origins are the origins, besides the request's own, whose pages may
+	// connect: "https://example.com", "https://*.example.com", or "*" for any.
+	// A request without Origin comes from no page and is accepted.
+	Origins []string
+
+	// Events, if set, receives the connection's events. Otherwise the caller
+	// reads.
+	Events EventHandler
+
+	// Limits are the connection's limits.
+	Limits Limits
+}
+
+// Accept completes the opening handshake of r and takes its connection over. If
+// it cannot, it has answered the request, and returns a *HandshakeError.
+//
+// With AcceptOptions.Events the handler need not stay: events arrive on another
+// goroutine.
+func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
+	if o == nil {
+		o = &AcceptOptions{}
+	}
+	if err := o.Limits.check(); err != nil {
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
+	}
+	if err := checkOrigin(r, o.Origins); err != nil {
+		http.Error(w, err.Rule, err.Status)
+		return nil, err
+	}
+	inst, err := h.pick()
+	if err != nil {
+		http.Error(w, "the server is shutting down", http.StatusServiceUnavailable)
+		return nil, err
+	}
+	c := newConn(h, inst, o.Events, &o.Limits)
+	c.server = true
+	response, err := c.openServer(r, o)
+	if err != nil {
+		refuse(w, response, err)
+		return nil, err
+	}
+	if err := c.hijack(w, response); err != nil {
+		inst.free(c.handle)
+		return nil, err
+	}
+	c.state.Store(int32(StateOpen))
+	if err := h.add(c); err != nil {
+		c.abort(err)
+		return nil, err
+	}
+	h.accepted.Add(1)
+	c.mu.Lock()
+	if c.deadline < c.armed {
+		c.arm(c.deadline)
+	}
+	c.mu.Unlock()
+	if c.handler != nil {
+		go c.serveOpen()
+	}
+	return c, nil
+}
+
+// serveOpen tells the handler that the connection is open, and serves it.
+func (c *Conn) serveOpen() {
+	c.deliver.Lock()
+	c.handler.OnOpen(c)
+	c.deliver.Unlock()
+	c.serve()
+}
+
+// Handler returns an http.Handler that accepts connections and calls f with each.
+// The connection is closed with 1000 when f returns, with 1011 if it panics, and
+// ctx ends with it. f may be nil where o.Events is set.
+func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := h.Accept(w, r, o)
+		if err != nil {
+			h.logger.Info("websocket: request refused", "remote", r.RemoteAddr, "error", err)
+			return
+		}
+		if c.handler != nil {
+			return
+		}
+		code := CodeInternalError
+		defer func() { _ = c.Close(code, "") }()
+		f(r.Context(), c)
+		code = CodeNormal
+	})
+}
+
+// openServer has the engine decide on the request.
+func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response, error) {
+	fields := hostcalls.AppendField(nil, "Host", r.Host)
+	// net/http takes these fields away, and the engine refuses requests by them.
+	for _, te := range r.TransferEncoding {
+		fields = hostcalls.AppendField(fields, "Transfer-Encoding", te)
+	}
+	if r.ContentLength > 0 && r.Header.Get("Content-Length") == "" {
+		fields = hostcalls.AppendField(fields, "Content-Length", strconv.FormatInt(r.ContentLength, 10))
+	}
+	record := hostcalls.AppendAccept(nil, hostcalls.Accept{
+		Limits: o.Limits.record(), Method: []byte(r.Method), Target: []byte(r.RequestURI),
+		Fields: appendFields(fields, r.Header), Subprotocols: []byte(strings.Join(o.Subprotocols, ",")),
+		ResponseFields: appendFields(nil, o.Header), Major: uint16(r.ProtoMajor), Minor: uint16(r.ProtoMinor),
+	})
+	l := c.inst.lanes.get()
+	defer c.inst.lanes.put(l)
+	if len(record) > len(l.tx) {
+		return hostcalls.Response{}, &HandshakeError{Status: http.StatusRequestHeaderFieldsTooLarge, Rule: "the request's head is too long"}
+	}
+	copy(l.tx, record)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.inst.call(c, l, c.inst.fn.connAccept, uint64(l.index), uint64(len(record)), uint64(now()))
+	e := hostcalls.Errno(-n)
+	answer := append([]byte(nil), l.tx...)
+	switch {
+	case n > 0:
+		c.handle = uint32(n)
+		c.inst.add(c.handle, c)
+		response, _, err := hostcalls.ConsumeResponse(answer)
+		if err != nil {
+			c.inst.free(c.handle)
+		}
+		return response, err
+	case e == hostcalls.EPROTO:
+		response, size, err := hostcalls.ConsumeResponse(answer)
+		if err != nil {
+			return response, err
+		}
+		return response, failure(answer[size:])
+	case e == hostcalls.EINVAL:
+		return hostcalls.Response{}, failure(answer)
+	default:
+		return hostcalls.Response{}, callError(e)
+	}
+}
+
+// refuse answers a request that was not accepted.
+func refuse(w http.ResponseWriter, response hostcalls.Response, err error) {
+	status, text := http.StatusInternalServerError, "WebSocket is not available"
+	var he *HandshakeError
+	if errors.As(err, &he) {
+		status, text = he.Status, he.Rule
+	}
+	for name, values := range header(response.Fields) {
+		if name != "Content-Length" {
+			w.Header()[name] = values
+		}
+	}
+	http.Error(w, text, status)
+}
+
+// hijack takes the connection over from the HTTP server and writes the response.
+func (c *Conn) hijack(w http.ResponseWriter, response hostcalls.Response) error {
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		err := &HandshakeError{Status: http.StatusInternalServerError, Rule: "the HTTP server cannot hand its connection over", Err: err}
+		http.Error(w, err.Rule, err.Status)
+		return err
+	}
+	if n := rw.Reader.Buffered(); n > 0 {
+		b, _ := rw.Reader.Peek(n)
+		c.first = append([]byte(nil), b...)
+	}
+	if err := writeHead(rw.Writer, response); err != nil {
+		_ = nc.Close()
+		return &HandshakeError{Rule: "the response could not be written", Err: err}
+	}
+	c.subprotocol = string(response.Subprotocol)
+	c.tr = newTransport(nc)
+	return nil
+}
+
+// writeHead writes the head of an HTTP/1.1 response, as the engine decided it.
+func writeHead(w *bufio.Writer, response hostcalls.Response) error {
+	status := int(response.Status)
+	_, _ = w.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	for b := response.Fields; len(b) > 0; {
+		name, value, rest, err := hostcalls.ConsumeField(b)
+		if err != nil || !fieldSafe(name) || !fieldSafe(value) {
+			return errors.New("the engine's response cannot be written as a head")
+		}
+		_, _ = w.Write(name)
+		_, _ = w.WriteString(": ")
+		_, _ = w.Write(value)
+		_, _ = w.WriteString("\r\n")
+		b = rest
+	}
+	_, _ = w.WriteString("\r\n")
+	return w.Flush() // a Writer keeps its first error
+}
+
+// fieldSafe reports whether b ends neither its line nor its string.
+func fieldSafe(b []byte) bool {
+	for _, c := range b {
+		if c == '\r' || c == '\n' || c == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// checkOrigin refuses requests of pages that are not of the same origin as the
+// request and not among allowed. Without it any page could use its visitor's
+// cookies here: CWE-1385.
+func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
+		return nil
+	}
+	refusal := &HandshakeError{Status: http.StatusForbidden, Field: "Origin", Rule: "pages of this origin may not connect"}
+	if len(origins) > 1 {
+		return refusal
+	}
+	u, err := url.Parse(origins[0])
+	if err == nil && u.Host != "" && sameOrigin(r, u) {
+		return nil
+	}
+	for _, pattern := range allowed {
+		if originMatches(pattern, origins[0], u) {
+			return nil
+		}
+	}
+	return refusal
+}
+
+// sameOrigin reports whether a page of origin u is of the request's own origin.
+// Behind a proxy that ends TLS the request's scheme is not known, and a page of
+// either is taken for it.
+func sameOrigin(r *http.Request, u *url.URL) bool {
+	if u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) {
+		return false
+	}
+	return strings.EqualFold(u.Host, r.Host)
+}
+
+// originMatches reports whether origin, parsed as u unless that failed, is what
+// pattern allows.
+func originMatches(pattern, origin string, u *url.URL) bool {
+	if pattern == "*" || strings.EqualFold(pattern, origin) {
+		return true
+	}
+	scheme, suffix, ok := strings.Cut(pattern, "://*.")
+	if !ok || u == nil || !strings.EqualFold(u.Scheme, scheme) {
+		return false
+	}
+	host, dot := strings.ToLower(u.Host), "."+strings.ToLower(suffix)
+	return strings.HasSuffix(host, dot) && len(host) > len(dot)
+}

@@ -1,0 +1,337 @@
+package host
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/wasock/wasock/host/permission"
+	"github.com/wasock/wasock/hostcalls"
+)
+
+// A MessageType says what a message is. RFC 6455 §5.6.
+type MessageType uint8
+
+const (
+	MessageText   MessageType = 1 // UTF-8
+	MessageBinary MessageType = 2
+)
+
+func (t MessageType) String() string {
+	if t == MessageText {
+		return "text"
+	}
+	return "binary"
+}
+
+// A CloseCode says why a connection was closed. RFC 6455 §7.4.
+type CloseCode uint16
+
+// https://www.iana.org/assignments/websocket/websocket.xhtml#close-code-number
+const (
+	CodeNormal          CloseCode = 1000
+	CodeGoingAway       CloseCode = 1001
+	CodeProtocolError   CloseCode = 1002
+	CodeUnsupportedData CloseCode = 1003
+	CodeNoStatus        CloseCode = 1005 // the peer's Close frame held no code
+	CodeAbnormal        CloseCode = 1006 // there was no Close frame
+	CodeInvalidPayload  CloseCode = 1007
+	CodePolicyViolation CloseCode = 1008
+	CodeMessageTooBig   CloseCode = 1009
+	CodeInternalError   CloseCode = 1011
+	CodeServiceRestart  CloseCode = 1012
+	CodeTryAgainLater   CloseCode = 1013
+)
+
+// A ReadyState is how far a connection is, with the numbers of
+// https://websockets.spec.whatwg.org/#dom-websocket-readystate.
+type ReadyState int32
+
+const (
+	StateConnecting ReadyState = iota
+	StateOpen
+	StateClosing
+	StateClosed
+)
+
+// A Conn is one end of a WebSocket connection, carried by an instance of the
+// engine. Its methods may be called from any goroutine; at most one goroutine
+// at a time reads, the others wait for it.
+type Conn struct {
+	host        *Host
+	inst        *instance
+	tr          transport
+	permissions *permission.List
+	target      *target // what a client asked to connect to
+
+	handle   uint32
+	server   bool
+	state    atomic.Int32 // a ReadyState
+	closeHow uint8        // what the engine asked for: hostcalls.CloseWrite or CloseBoth; under mu and inst.mu
+	wroteFIN bool
+	finished bool
+
+	deadline int64 // when the engine wants its timer, under mu and inst.mu
+	armed    int64 // when the timer fires
+	timer    *time.Timer
+
+	mu   sync.Mutex // serialises calls into the engine and keeps their output in order
+	out  outQueue   // under mu
+	cork *lane      // where Send puts messages while a batch is delivered; under mu
+
+	deliver sync.Mutex // serialises the delivery of events
+	handler EventHandler
+	message assembly                   // of an EventHandler's message that came in parts
+	stream  *streamState               // nil where there is a handler
+	end     atomic.Pointer[CloseError] // how it ended
+	failure error                      // why, before end is known; under deliver or mu
+
+	first       []byte // bytes that arrived before the transport was ours
+	subprotocol string
+	response    *hostcalls.Response // of the opening handshake, a client's, until Dial returns
+	denied      error
+	sendLimit   int
+}
+
+func newConn(h *Host, inst *instance, events EventHandler, limits *Limits) *Conn {
+	c := &Conn{host: h, inst: inst, handler: events, sendLimit: limits.sendLimit()}
+	c.deadline, c.armed = never, never
+	if events == nil {
+		c.stream = newStreamState()
+	}
+	return c
+}
+
+// never is the deadline of a timer that is not set.
+const never = 1<<63 - 1
+
+// Subprotocol returns the subprotocol that was negotiated, or "".
+func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// ReadyState returns how far the connection is.
+func (c *Conn) ReadyState() ReadyState { return ReadyState(c.state.Load()) }
+
+// LocalAddr returns the transport's local address.
+func (c *Conn) LocalAddr() net.Addr { return c.tr.netConn().LocalAddr() }
+
+// RemoteAddr returns the transport's remote address.
+func (c *Conn) RemoteAddr() net.Addr { return c.tr.netConn().RemoteAddr() }
+
+// BufferedAmount returns how many bytes were sent but not yet taken by the
+// operating system, framing included.
+func (c *Conn) BufferedAmount() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.out.buffered()
+	if c.cork != nil {
+		n += c.cork.staged
+	}
+	return n
+}
+
+// Send sends a message without waiting. p is copied. Messages sent while an
+// EventHandler's method runs for the same connection leave together, once it
+// has returned or about a millisecond later.
+//
+// The error is ErrSendQueueFull if BufferedAmount is above SendLimit: the caller
+// chooses whether to wait, to drop the message or to close. ErrClosed is
+// returned unless the connection is open, ErrInvalidUTF8 for text that is not
+// UTF-8, ErrMessageInProgress while a Writer is open.
+func (c *Conn) Send(t MessageType, p []byte) error {
+	if t == MessageText && !utf8.Valid(p) {
+		return ErrInvalidUTF8
+	}
+	return c.send(uint8(t), hostcalls.SendFIN, p)
+}
+
+// send sends one frame, through the cork if there is one.
+func (c *Conn) send(op, flags uint8, p []byte) error {
+	c.mu.Lock()
+	if c.cork != nil {
+		defer c.mu.Unlock()
+		return c.stage(c.cork, op, flags, p)
+	}
+	c.mu.Unlock()
+
+	l := c.inst.lanes.get()
+	defer c.inst.lanes.put(l)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cork != nil {
+		return c.stage(c.cork, op, flags, p)
+	}
+	if err := c.stage(l, op, flags, p); err != nil {
+		return err
+	}
+	return c.uncork(l)
+}
+
+// stage puts a send record into l, and what does not fit through the engine.
+func (c *Conn) stage(l *lane, op, flags uint8, p []byte) error {
+	switch {
+	case c.ReadyState() != StateOpen:
+		return c.closedError()
+	case c.out.buffered() > c.sendLimit:
+		return ErrSendQueueFull
+	}
+	if l.staged == 0 && l == c.cork {
+		l.uncorkSoon(c)
+	}
+	c.inst.counter.sent(op, len(p))
+	h := hostcalls.SendHeader{Opcode: op, Flags: flags, FrameLen: uint64(len(p))}
+	for {
+		if l.staged+hostcalls.SendHeaderSize+min(len(p), len(l.tx)/2) > len(l.tx) {
+			if err := c.uncork(l); err != nil {
+				return err
+			}
+		}
+		room := l.tx[l.staged:]
+		n := copy(room[hostcalls.SendHeaderSize:], p)
+		h.Len = uint32(n)
+		hostcalls.PutSendHeader(room, h)
+		l.staged += hostcalls.SendHeaderSize + n
+		if p = p[n:]; len(p) == 0 {
+			return nil
+		}
+		h.Flags |= hostcalls.SendPart
+	}
+}
+
+// uncork sends what is staged in l.
+func (c *Conn) uncork(l *lane) error {
+	n := l.staged
+	if n == 0 {
+		return nil
+	}
+	l.staged = 0
+	return c.sendResult(c.call(l, c.inst.fn.connSend, uint64(n), uint64(now())))
+}
+
+// sendResult is the error of a conn_send that returned r.
+func (c *Conn) sendResult(r int32) error {
+	switch {
+	case r >= 0:
+		return nil
+	case hostcalls.Errno(-r) == hostcalls.EINVAL:
+		return ErrMessageInProgress
+	case hostcalls.Errno(-r) == hostcalls.ESTATE, hostcalls.Errno(-r) == hostcalls.EBADF:
+		return c.closedError()
+	}
+	return callError(hostcalls.Errno(-r))
+}
+
+// call calls an export whose first arguments are the connection and the lane,
+// and does what the engine asked for meanwhile. The caller holds mu.
+func (c *Conn) call(l *lane, f api.Function, args ...uint64) int32 {
+	if c.finished {
+		return hostcalls.EBADF.Ret()
+	}
+	var a [6]uint64
+	a[0], a[1] = uint64(c.handle), uint64(l.index)
+	n := copy(a[2:], args)
+	r := c.inst.call(c, l, f, a[:2+n]...)
+	c.settle(l)
+	return r
+}
+
+// settle writes the output of a call, sets the timer and closes what the engine
+// asked to close. The caller holds mu.
+func (c *Conn) settle(l *lane) {
+	if len(l.out) > 0 {
+		c.write(l.out)
+		clear(l.out)
+		l.out = l.out[:0]
+	}
+	if c.deadline < c.armed {
+		c.arm(c.deadline)
+	}
+	switch {
+	case c.closeHow == 0:
+	case c.closeHow == hostcalls.CloseBoth:
+		c.finish()
+	case !c.wroteFIN && !c.out.flushing:
+		c.wroteFIN = true
+		_ = c.tr.closeWrite() // that it failed, the reader finds out
+	}
+}
+
+// arm sets the timer. The caller holds mu.
+func (c *Conn) arm(deadline int64) {
+	c.armed = deadline
+	d := time.Duration(deadline - now())
+	if c.timer == nil {
+		c.timer = time.AfterFunc(d, c.timeout)
+	} else {
+		c.timer.Reset(d)
+	}
+}
+
+// timeout tells the engine that its timer is due.
+func (c *Conn) timeout() {
+	l := c.inst.lanes.get()
+	if !c.deliver.TryLock() {
+		// Input is being handled, and the peer is not silent. Ask again soon.
+		c.inst.lanes.put(l)
+		c.mu.Lock()
+		if !c.finished {
+			c.arm(now() + int64(50*time.Millisecond))
+		}
+		c.mu.Unlock()
+		return
+	}
+	var paused uint64
+	if c.stream != nil && !c.stream.reading() {
+		paused = 1
+	}
+	c.mu.Lock()
+	c.deadline, c.armed = never, never
+	r := c.call(l, c.inst.fn.connTimeout, paused, uint64(now()))
+	c.mu.Unlock()
+	c.deliverAll(l, r, false)
+	c.deliver.Unlock()
+}
+
+// finish closes the transport and forgets the connection. The caller holds mu.
+func (c *Conn) finish() {
+	if c.finished {
+		return
+	}
+	c.finished = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.out.fail(ErrClosed)
+	_ = c.tr.close()
+	c.inst.free(c.handle)
+	c.host.remove(c)
+}
+
+// abort ends the connection without a closing handshake.
+func (c *Conn) abort(err error) {
+	c.mu.Lock()
+	if c.failure == nil {
+		c.failure = err
+	}
+	c.state.Store(int32(StateClosed))
+	c.finish()
+	c.mu.Unlock()
+}
+
+// closedError is the error of an operation that needs an open connection.
+func (c *Conn) closedError() error {
+	if e := c.end.Load(); e != nil {
+		return e
+	}
+	return ErrClosed
+}
+
+// A part is what the engine delivered of a message.
+type part struct {
+	kind        uint16
+	first, last bool
+	payload     []byte
+}

@@ -1,0 +1,199 @@
+package host
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/wasock/wasock/host/permission"
+	"github.com/wasock/wasock/hostcalls"
+)
+
+// DialOptions are the options of Dial. Nil is the same as the zero value.
+type DialOptions struct {
+	// Header holds fields to add to the request. Those of the handshake itself
+	// (Sec-WebSocket-*, Upgrade, Connection, Host) are left out.
+	Header http.Header
+
+	// Subprotocols are offered, in order of preference.
+	Subprotocols []string
+
+	// Permissions take the place of Config.Permissions.
+	Permissions *permission.List
+
+	// TLS has roots, client certificates, server name and minimum version for
+	// wss. InsecureSkipVerify is refused: see InsecureHosts.
+	TLS *tls.Config
+
+	// InsecureHosts are the hosts, exactly as in the URL, whose certificates are
+	// not verified. That gives up what wss is for; it is logged each time.
+	InsecureHosts []string
+
+	// Events, if set, receives the connection's events. Otherwise the caller
+	// reads.
+	Events EventHandler
+
+	// Limits are the connection's limits.
+	Limits Limits
+}
+
+// Dial opens a connection to a ws, wss, http or https URL. ctx governs the
+// opening handshake only.
+//
+// The response is that of the opening handshake; it is returned with a
+// *HandshakeError too if the server sent one, and its body is empty. The other
+// errors are *ArgumentError for a malformed URL or option, *PermissionError for
+// a target that is not allowed, both before anything is dialled, and *DialError
+// for a transport that could not be opened.
+func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *http.Response, error) {
+	if o == nil {
+		o = &DialOptions{}
+	}
+	if err := o.Limits.check(); err != nil {
+		return nil, nil, err
+	}
+	inst, err := h.pick()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := newConn(h, inst, o.Events, &o.Limits)
+	c.permissions = o.Permissions
+	if err := c.openClient(url, o); err != nil {
+		return nil, nil, err
+	}
+	nc, err := c.connect(ctx, o)
+	if err != nil {
+		inst.free(c.handle)
+		return nil, nil, err
+	}
+	c.tr = newTransport(nc)
+	if err := h.add(c); err != nil {
+		_ = nc.Close()
+		inst.free(c.handle)
+		return nil, nil, err
+	}
+	err = c.handshake(ctx)
+	resp := c.httpResponse()
+	c.response = nil
+	if err != nil {
+		return nil, resp, err
+	}
+	h.dialed.Add(1)
+	if c.handler != nil {
+		go c.serve()
+	}
+	return c, resp, nil
+}
+
+// openClient has the engine check the URL and the options, and the host check
+// the permissions.
+func (c *Conn) openClient(url string, o *DialOptions) error {
+	record := hostcalls.AppendOpen(nil, hostcalls.Open{
+		Limits: o.Limits.record(), URL: []byte(url),
+		Subprotocols: []byte(strings.Join(o.Subprotocols, ",")), Fields: appendFields(nil, o.Header),
+	})
+	l := c.inst.lanes.get()
+	defer c.inst.lanes.put(l)
+	if len(record) > len(l.tx) {
+		return &ArgumentError{Rule: "URL, subprotocols and header together are too long"}
+	}
+	copy(l.tx, record)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.inst.call(c, l, c.inst.fn.connOpen, uint64(l.index), uint64(len(record)), uint64(now()))
+	switch e := hostcalls.Errno(-r); {
+	case r > 0 && c.target != nil:
+		c.handle = uint32(r)
+		c.inst.add(c.handle, c)
+		return nil
+	case c.denied != nil:
+		return c.denied
+	case e == hostcalls.EINVAL:
+		return failure(append([]byte(nil), l.tx...))
+	default:
+		return callError(e)
+	}
+}
+
+// handshake performs the opening handshake over the transport.
+func (c *Conn) handshake(ctx context.Context) error {
+	l := c.inst.lanes.get()
+	c.mu.Lock()
+	r := c.call(l, c.inst.fn.streamConnected, uint64(now()))
+	c.mu.Unlock()
+	c.inst.lanes.put(l)
+	if r < 0 {
+		c.abort(callError(hostcalls.Errno(-r)))
+		return callError(hostcalls.Errno(-r))
+	}
+	for c.ReadyState() == StateConnecting && c.end.Load() == nil {
+		if err := c.fill(ctx); err != nil {
+			c.abort(err)
+			return err
+		}
+	}
+	e := c.end.Load()
+	if e == nil || e.Err == nil {
+		return nil
+	}
+	c.abort(e.Err)
+	var he *HandshakeError
+	if errors.As(e.Err, &he) {
+		return he
+	}
+	return &HandshakeError{Rule: "the connection ended before the response did", Err: e.Err}
+}
+
+// onResponse keeps the response of the opening handshake.
+func (c *Conn) onResponse(p []byte) {
+	p = append([]byte(nil), p...)
+	r, _, err := hostcalls.ConsumeResponse(p)
+	if err != nil {
+		c.inst.distrust("a response record is malformed")
+		return
+	}
+	c.response = &r
+	c.subprotocol = string(r.Subprotocol)
+}
+
+// httpResponse returns the response as net/http has it.
+func (c *Conn) httpResponse() *http.Response {
+	r := c.response
+	if r == nil {
+		return nil
+	}
+	return &http.Response{
+		Status:     http.StatusText(int(r.Status)),
+		StatusCode: int(r.Status),
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header(r.Fields),
+		Body:   io.NopCloser(strings.NewReader("")),
+	}
+}
+
+// appendFields appends h as a field block.
+func appendFields(b []byte, h http.Header) []byte {
+	for name, values := range h {
+		for _, v := range values {
+			b = hostcalls.AppendField(b, name, v)
+		}
+	}
+	return b
+}
+
+// header decodes a field block as far as it is well formed.
+func header(b []byte) http.Header {
+	h := make(http.Header)
+	for len(b) > 0 {
+		name, value, rest, err := hostcalls.ConsumeField(b)
+		if err != nil {
+			break
+		}
+		h.Add(string(name), string(value))
+		b = rest
+	}
+	return h
+}

@@ -1,0 +1,364 @@
+package host
+
+import (
+	"errors"
+	"io"
+
+	"github.com/wasock/wasock/hostcalls"
+)
+
+// An EventHandler receives the events of a connection in order, one at a time:
+// OnOpen first, then messages and pongs, OnError at most once and then OnClose
+// once. deno.md §1.3 has the order that is matched.
+//
+// A method may send, close, and block; while it blocks, this connection is not
+// read, and the peer is held back.
+type EventHandler interface {
+	OnOpen(c *Conn)
+
+	// OnMessage receives a whole message. p is valid until OnMessage returns.
+	OnMessage(c *Conn, t MessageType, p []byte)
+
+	// OnPong receives a Pong's application data, valid until OnPong returns.
+	OnPong(c *Conn, p []byte)
+
+	// OnError says why the connection fails. OnClose follows.
+	OnError(c *Conn, err error)
+
+	// OnClose says that the connection ended: with the peer's close code and
+	// reason, 1005 if it gave none, 1006 if there was no closing handshake.
+	OnClose(c *Conn, code CloseCode, reason string, wasClean bool)
+}
+
+// NoEvents is an EventHandler that does nothing, to embed.
+type NoEvents struct{}
+
+func (NoEvents) OnOpen(*Conn)                           {}
+func (NoEvents) OnMessage(*Conn, MessageType, []byte)   {}
+func (NoEvents) OnPong(*Conn, []byte)                   {}
+func (NoEvents) OnError(*Conn, error)                   {}
+func (NoEvents) OnClose(*Conn, CloseCode, string, bool) {}
+
+// keptMessage is the most memory for joining a message's parts that a connection
+// keeps between messages.
+const keptMessage = 4 << 10
+
+// assembly joins the parts of a message.
+type assembly struct {
+	b      []byte
+	active bool
+}
+
+// add adds a part and returns the message once it is whole.
+func (a *assembly) add(p part, rest uint64) ([]byte, bool) {
+	if p.first && p.last {
+		return p.payload, true
+	}
+	if p.first {
+		a.b, a.active = a.b[:0], true
+	}
+	if need := len(a.b) + len(p.payload); need > cap(a.b) {
+		// Grow by doubling, but not beyond what the frame announces: what a peer
+		// announces is never more than doubled by what it has sent.
+		size := max(2*cap(a.b), need)
+		if total := uint64(need) + rest; total < uint64(size) {
+			size = int(total)
+		}
+		grown := make([]byte, len(a.b), size)
+		copy(grown, a.b)
+		a.b = grown
+	}
+	a.b = append(a.b, p.payload...)
+	return a.b, p.last
+}
+
+// release forgets the message that add returned.
+func (a *assembly) release() {
+	if a.active && cap(a.b) > keptMessage {
+		a.b = nil
+	}
+	a.active = false
+}
+
+// serve reads and delivers until the connection ends.
+func (c *Conn) serve() {
+	for {
+		l, n, err := c.receive()
+		if err != nil {
+			c.ended(err)
+			return
+		}
+		if !c.input(l, n) {
+			return
+		}
+	}
+}
+
+// receive waits for bytes and returns the lane that they are in.
+func (c *Conn) receive() (*lane, int, error) {
+	if len(c.first) > 0 {
+		l := c.inst.lanes.get()
+		n := copy(l.rx, c.first)
+		if c.first = c.first[n:]; len(c.first) == 0 {
+			c.first = nil
+		}
+		return l, n, nil
+	}
+	return c.tr.receive(c.inst)
+}
+
+// input gives n bytes in l to the engine, delivers what comes of them and puts
+// the lane back. It reports whether the connection is to be read on.
+func (c *Conn) input(l *lane, n int) bool {
+	c.inst.counter.bytesReceived.Add(uint64(n))
+	c.deliver.Lock()
+	defer c.deliver.Unlock()
+	c.mu.Lock()
+	r := c.call(l, c.inst.fn.streamReceived, uint64(n), uint64(now()))
+	if r > 0 && c.handler != nil && !c.inst.lanes.scarce() {
+		c.cork = l
+		c.mu.Unlock()
+		r = c.deliverCorked(l, r)
+	} else {
+		c.mu.Unlock()
+		r = c.deliverAll(l, r, true)
+	}
+	if r < 0 {
+		c.lost(r)
+		return false
+	}
+	return true
+}
+
+// ended tells the engine that the transport is at its end, because of err.
+func (c *Conn) ended(err error) {
+	l := c.inst.lanes.get()
+	c.deliver.Lock()
+	defer c.deliver.Unlock()
+	c.mu.Lock()
+	if c.failure == nil && !errors.Is(err, io.EOF) && !c.finished {
+		c.failure = err
+	}
+	r := c.call(l, c.inst.fn.streamEnded, uint64(now()))
+	c.mu.Unlock()
+	r = c.deliverAll(l, r, false)
+	c.lost(r)
+	c.mu.Lock()
+	c.finish()
+	c.mu.Unlock()
+}
+
+// lost delivers the end of a connection that the engine can say nothing more
+// about: it was aborted, or its instance failed. The caller holds deliver.
+func (c *Conn) lost(r int32) {
+	if r >= 0 || c.end.Load() != nil {
+		return
+	}
+	err := c.failure
+	if err == nil && hostcalls.Errno(-r) == hostcalls.EIO {
+		err = ErrEngineTrapped
+	}
+	c.failure = nil
+	if err != nil {
+		c.onError(err)
+	}
+	c.onClose(&CloseError{Code: CodeAbnormal, Err: err})
+}
+
+// deliverCorked delivers r events of l to the handler while messages that are
+// sent meanwhile gather in the lane, and sends those. The caller holds deliver.
+func (c *Conn) deliverCorked(l *lane, r int32) int32 {
+	for {
+		for i := range int(r &^ hostcalls.More) {
+			c.dispatch(l.event(i), c.view)
+		}
+		if r&hostcalls.More == 0 {
+			break
+		}
+		c.mu.Lock()
+		r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+		c.mu.Unlock()
+		if r < 0 {
+			break
+		}
+	}
+	c.mu.Lock()
+	c.cork = nil
+	_ = c.uncork(l) // that the connection closed meanwhile, OnClose tells
+	c.mu.Unlock()
+	c.inst.lanes.put(l)
+	return r
+}
+
+// deliverAll puts the lane back before it delivers the r events in it, as copies
+// where they are views: for handlers while lanes are scarce, for streams always.
+// The caller holds deliver.
+func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
+	if r <= 0 {
+		c.inst.lanes.put(l)
+		return r
+	}
+	if c.handler == nil {
+		for {
+			for i := range int(r &^ hostcalls.More) {
+				c.dispatch(l.event(i), c.copied)
+			}
+			if r&hostcalls.More == 0 {
+				c.inst.lanes.put(l)
+				return r
+			}
+			c.mu.Lock()
+			r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+			c.mu.Unlock()
+			if r < 0 {
+				c.inst.lanes.put(l)
+				return r
+			}
+		}
+	}
+	type owned struct {
+		event   hostcalls.Event
+		payload []byte
+	}
+	var events []owned
+	for {
+		for i := range int(r &^ hostcalls.More) {
+			ev := l.event(i)
+			p, ok := c.copied(ev)
+			if !ok {
+				p = nil
+			}
+			events = append(events, owned{ev, p})
+		}
+		if r&hostcalls.More == 0 || !more {
+			break
+		}
+		c.mu.Lock()
+		r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+		c.mu.Unlock()
+		if r < 0 {
+			break
+		}
+	}
+	c.inst.lanes.put(l)
+	for _, e := range events {
+		c.dispatch(e.event, func(hostcalls.Event) ([]byte, bool) { return e.payload, true })
+	}
+	return r
+}
+
+// event returns the event record i of the lane.
+func (l *lane) event(i int) hostcalls.Event {
+	if (i+1)*hostcalls.EventSize > len(l.events) {
+		return hostcalls.Event{Kind: hostcalls.KindError} // a hostile count: an error record that cannot be read
+	}
+	return hostcalls.ConsumeEvent(l.events[i*hostcalls.EventSize:])
+}
+
+// view returns the payload of ev where it is.
+func (c *Conn) view(ev hostcalls.Event) ([]byte, bool) {
+	if ev.Len == 0 {
+		return nil, true
+	}
+	return c.inst.view(ev.Ptr, ev.Len)
+}
+
+// copied returns a copy of the payload of ev.
+func (c *Conn) copied(ev hostcalls.Event) ([]byte, bool) {
+	p, ok := c.view(ev)
+	return append([]byte(nil), p...), ok
+}
+
+// dispatch does what an event is for. payload gives its payload, or false where
+// the record is out of range: then the engine cannot be trusted any more.
+func (c *Conn) dispatch(ev hostcalls.Event, payload func(hostcalls.Event) ([]byte, bool)) {
+	if c.end.Load() != nil {
+		return
+	}
+	p, ok := payload(ev)
+	if !ok {
+		c.inst.distrust("an event record points outside the memory")
+		return
+	}
+	switch {
+	case ev.Kind == hostcalls.KindText || ev.Kind == hostcalls.KindBinary:
+		c.onPart(part{ev.Kind, ev.Flags&hostcalls.EventFirst != 0, ev.Flags&hostcalls.EventLast != 0, p}, ev.Rest)
+	case ev.Kind == hostcalls.KindPong:
+		c.onPong(p)
+	case ev.Kind == hostcalls.KindResponse:
+		c.onResponse(p)
+	case ev.Kind == hostcalls.KindOpen:
+		c.onOpen()
+	case ev.Kind == hostcalls.KindError:
+		err := failure(p)
+		if c.failure != nil { // the transport's own error says more than that it ended
+			err = c.failure
+			c.failure = nil
+		}
+		c.failure = err
+		c.onError(err)
+	case ev.Kind >= hostcalls.KindClosed:
+		c.onClose(&CloseError{
+			Code: CloseCode(ev.Kind), Reason: string(p), Err: c.failure,
+			WasClean: ev.Flags&hostcalls.EventClean != 0, ByPeer: ev.Flags&hostcalls.EventByPeer != 0,
+		})
+	}
+}
+
+func (c *Conn) onOpen() {
+	c.state.Store(int32(StateOpen))
+	if c.handler != nil {
+		c.handler.OnOpen(c)
+	}
+}
+
+func (c *Conn) onPart(p part, rest uint64) {
+	if p.last {
+		c.inst.counter.messagesReceived.Add(1)
+	}
+	if c.handler == nil {
+		c.stream.push(p)
+		return
+	}
+	m, whole := c.message.add(p, rest)
+	if !whole {
+		return
+	}
+	c.handler.OnMessage(c, messageType(p.kind), m)
+	c.message.release()
+}
+
+func messageType(kind uint16) MessageType {
+	if kind == hostcalls.KindText {
+		return MessageText
+	}
+	return MessageBinary
+}
+
+func (c *Conn) onPong(p []byte) {
+	if c.handler != nil {
+		c.handler.OnPong(c, p)
+		return
+	}
+	c.stream.pong(p)
+}
+
+func (c *Conn) onError(err error) {
+	if c.ReadyState() != StateConnecting {
+		c.state.Store(int32(StateClosing))
+	}
+	if c.handler != nil {
+		c.handler.OnError(c, err)
+	}
+}
+
+func (c *Conn) onClose(e *CloseError) {
+	c.end.Store(e)
+	c.state.Store(int32(StateClosed))
+	c.host.closeCodes.count(e.Code)
+	if c.handler != nil {
+		c.handler.OnClose(c, e.Code, e.Reason, e.WasClean)
+		return
+	}
+	c.stream.close(e)
+}

@@ -1,0 +1,135 @@
+package host
+
+import "github.com/wasock/wasock/hostcalls"
+
+// blockedAt is how many bytes wait before the engine is told that the transport
+// is behind: less is not worth a call.
+const blockedAt = 64 << 10
+
+// outQueue is the output that the transport has not taken. The connection's mu
+// guards it.
+type outQueue struct {
+	pending  []byte // waits for the flusher
+	inFlight int    // bytes that the flusher is writing
+	flushing bool   // there is a flusher
+	blocked  bool   // the engine was told
+	err      error  // the transport failed: output is dropped
+	drained  chan struct{}
+}
+
+func (o *outQueue) buffered() int { return len(o.pending) + o.inFlight }
+
+// fail drops the output, what waits and what is to come.
+func (o *outQueue) fail(err error) {
+	if o.err == nil {
+		o.err = err
+	}
+	o.pending = nil
+	o.wake()
+}
+
+// wake wakes those who wait for the queue to shrink.
+func (o *outQueue) wake() {
+	if o.drained != nil {
+		close(o.drained)
+		o.drained = nil
+	}
+}
+
+// wait returns a channel that is closed when the queue has shrunk.
+func (o *outQueue) wait() <-chan struct{} {
+	if o.drained == nil {
+		o.drained = make(chan struct{})
+	}
+	return o.drained
+}
+
+// write writes bufs, or what the transport takes of them at once, and queues the
+// rest. The caller holds mu.
+func (c *Conn) write(bufs [][]byte) {
+	o := &c.out
+	if o.err != nil {
+		return
+	}
+	if !o.flushing {
+		var err error
+		if bufs, err = c.tr.tryWrite(bufs); err != nil {
+			o.fail(err)
+			return
+		}
+	}
+	for _, b := range bufs {
+		o.pending = append(o.pending, b...)
+	}
+	if len(o.pending) > 0 && !o.flushing {
+		o.flushing = true
+		go c.flush()
+	}
+}
+
+// flush writes what is queued, waiting for the transport, until nothing is.
+func (c *Conn) flush() {
+	var spare []byte
+	for {
+		c.mu.Lock()
+		o := &c.out
+		if len(o.pending) == 0 {
+			o.flushing = false
+			blocked := o.blocked
+			if !blocked {
+				c.afterFlush()
+			}
+			c.mu.Unlock()
+			if blocked {
+				c.tellBlocked(false)
+			}
+			return
+		}
+		b := o.pending
+		o.pending = spare[:0]
+		o.inFlight = len(b)
+		tell := len(b) >= blockedAt && !o.blocked
+		c.mu.Unlock()
+		if tell {
+			c.tellBlocked(true)
+		}
+
+		err := c.tr.write(b)
+
+		c.mu.Lock()
+		o.inFlight = 0
+		if err != nil {
+			o.fail(err)
+		}
+		if o.buffered() <= c.sendLimit {
+			o.wake()
+		}
+		c.mu.Unlock()
+		if spare = b; cap(spare) > blockedAt {
+			spare = nil
+		}
+	}
+}
+
+// afterFlush closes the write side if that waited for the output. The caller
+// holds mu.
+func (c *Conn) afterFlush() {
+	if c.closeHow == hostcalls.CloseWrite && !c.wroteFIN && !c.finished {
+		c.wroteFIN = true
+		_ = c.tr.closeWrite()
+	}
+}
+
+// tellBlocked tells the engine whether the transport is behind.
+func (c *Conn) tellBlocked(blocked bool) {
+	l := c.inst.lanes.get()
+	defer c.inst.lanes.put(l)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.blocked = blocked
+	var b uint64
+	if blocked {
+		b = 1
+	}
+	c.call(l, c.inst.fn.streamBlocked, b, uint64(now()))
+}

@@ -1,0 +1,124 @@
+package host
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+)
+
+// A transport carries the bytes of one connection.
+type transport interface {
+	// receive waits until bytes have arrived and returns a lane of inst with n
+	// of them in rx. While it waits it holds no lane and, where the transport
+	// allows it, no buffer. One goroutine at a time calls it.
+	receive(inst *instance) (l *lane, n int, err error)
+
+	// tryWrite writes what can be written without waiting and returns the rest.
+	tryWrite(bufs [][]byte) (rest [][]byte, err error)
+
+	// write writes all of b. One goroutine at a time calls it, and none calls
+	// tryWrite meanwhile.
+	write(b []byte) error
+
+	// closeWrite closes the write side.
+	closeWrite() error
+
+	// close closes the transport and ends a receive or a write that waits.
+	close() error
+
+	netConn() net.Conn
+}
+
+// newTransport returns the fastest transport for nc.
+func newTransport(nc net.Conn) transport {
+	if t := newRawTransport(nc); t != nil {
+		return t
+	}
+	return &connTransport{nc: nc, wait: readiness(nc)}
+}
+
+// readBuffers are the buffers that connTransports read into. A TLS record holds
+// 16 KiB at most.
+var readBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+
+// connTransport is a transport over any net.Conn: TLS, pipes, and TCP where the
+// system has no readiness to wait for. It reads into a buffer of its own, and
+// leaves all writing to the flusher, since Write may wait.
+type connTransport struct {
+	nc net.Conn
+
+	// wait waits until nc's socket is readable, so that an idle connection holds
+	// no buffer. It is nil where there is no telling.
+	wait func() error
+
+	buffered bool // there may be bytes in nc, above its socket
+}
+
+func (t *connTransport) receive(inst *instance) (*lane, int, error) {
+	for {
+		buffered := t.buffered
+		if t.wait != nil && !buffered {
+			if err := t.wait(); err != nil {
+				return nil, 0, err
+			}
+		}
+		b := readBuffers.Get().(*[]byte)
+		n, err := t.read(*b, buffered)
+		if n > 0 {
+			t.buffered = t.wait != nil
+			l := inst.lanes.get()
+			copy(l.rx, (*b)[:n])
+			readBuffers.Put(b)
+			return l, n, nil
+		}
+		readBuffers.Put(b)
+		if buffered && isTimeout(err) {
+			t.buffered = false // nothing was
+			continue
+		}
+		if err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// longAgo is a deadline that has passed.
+var longAgo = time.Unix(1, 0)
+
+// read reads from nc; with onlyBuffered, no more than what is in nc already.
+func (t *connTransport) read(b []byte, onlyBuffered bool) (int, error) {
+	if !onlyBuffered {
+		return t.nc.Read(b)
+	}
+	if err := t.nc.SetReadDeadline(longAgo); err != nil {
+		return 0, err
+	}
+	n, err := t.nc.Read(b)
+	if e := t.nc.SetReadDeadline(time.Time{}); e != nil && err == nil {
+		err = e
+	}
+	return n, err
+}
+
+func (t *connTransport) tryWrite(bufs [][]byte) ([][]byte, error) { return bufs, nil }
+
+func (t *connTransport) write(b []byte) error {
+	_, err := t.nc.Write(b)
+	return err
+}
+
+func (t *connTransport) closeWrite() error {
+	if w, ok := t.nc.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+func (t *connTransport) close() error      { return t.nc.Close() }
+func (t *connTransport) netConn() net.Conn { return t.nc }
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}

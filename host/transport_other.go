@@ -1,0 +1,10 @@
+//go:build !unix
+
+package host
+
+import "net"
+
+// newRawTransport returns nil: there is no readiness to wait for here.
+func newRawTransport(net.Conn) transport { return nil }
+
+func readiness(net.Conn) func() error { return nil }

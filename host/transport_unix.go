@@ -1,0 +1,167 @@
+//go:build unix
+
+package host
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// rawTransport moves bytes between a socket and the guest's memory with no
+// buffer between: it waits for readiness, and reads into a lane.
+type rawTransport struct {
+	nc  net.Conn
+	raw syscall.RawConn
+
+	// The functions that raw is given are made once, and these are their
+	// arguments and results: a call allocates nothing.
+	readFn  func(uintptr) bool
+	inst    *instance
+	lane    *lane
+	n       int
+	readErr error
+
+	tryFn    func(uintptr) bool
+	out      []byte
+	wrote    int
+	writeErr error
+}
+
+// newRawTransport returns a transport for a socket, or nil for anything else.
+func newRawTransport(nc net.Conn) transport {
+	var raw syscall.RawConn
+	var err error
+	switch s := nc.(type) {
+	case *net.TCPConn:
+		raw, err = s.SyscallConn()
+	case *net.UnixConn:
+		raw, err = s.SyscallConn()
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	t := &rawTransport{nc: nc, raw: raw}
+	t.readFn, t.tryFn = t.readReady, t.writeReady
+	return t
+}
+
+func (t *rawTransport) receive(inst *instance) (*lane, int, error) {
+	t.inst = inst
+	err := t.raw.Read(t.readFn)
+	l, n, readErr := t.lane, t.n, t.readErr
+	t.lane, t.n, t.readErr = nil, 0, nil
+	if err == nil {
+		err = readErr
+	}
+	if err != nil && l != nil {
+		inst.lanes.put(l)
+		l = nil
+	}
+	return l, n, err
+}
+
+// readReady reads into a lane. It reports false if there is nothing to read yet.
+func (t *rawTransport) readReady(fd uintptr) bool {
+	l := t.inst.lanes.get()
+	n, err := ignoringEINTR(syscall.Read, fd, l.rx)
+	if err == syscall.EAGAIN {
+		t.inst.lanes.put(l)
+		return false
+	}
+	t.lane = l
+	switch {
+	case err != nil:
+		t.readErr = os.NewSyscallError("read", err)
+	case n == 0:
+		t.readErr = io.EOF
+	default:
+		t.n = n
+	}
+	return true
+}
+
+func (t *rawTransport) tryWrite(bufs [][]byte) ([][]byte, error) {
+	for len(bufs) > 0 {
+		t.out, t.wrote, t.writeErr = bufs[0], 0, nil
+		err := t.raw.Write(t.tryFn)
+		t.out = nil
+		if err == nil {
+			err = t.writeErr
+		}
+		if err != nil {
+			return nil, err
+		}
+		if t.wrote < len(bufs[0]) {
+			bufs[0] = bufs[0][t.wrote:]
+			return bufs, nil
+		}
+		bufs = bufs[1:]
+	}
+	return nil, nil
+}
+
+// writeReady writes what the socket takes. It never asks to wait.
+func (t *rawTransport) writeReady(fd uintptr) bool {
+	for t.wrote < len(t.out) {
+		n, err := ignoringEINTR(syscall.Write, fd, t.out[t.wrote:])
+		if err == syscall.EAGAIN {
+			break
+		}
+		if err != nil {
+			t.writeErr = os.NewSyscallError("write", err)
+			break
+		}
+		t.wrote += n
+	}
+	return true
+}
+
+func (t *rawTransport) write(b []byte) error {
+	_, err := t.nc.Write(b)
+	return err
+}
+
+func (t *rawTransport) closeWrite() error { return t.nc.(interface{ CloseWrite() error }).CloseWrite() }
+func (t *rawTransport) close() error      { return t.nc.Close() }
+func (t *rawTransport) netConn() net.Conn { return t.nc }
+
+func ignoringEINTR(f func(int, []byte) (int, error), fd uintptr, b []byte) (int, error) {
+	for {
+		n, err := f(int(fd), b)
+		if err != syscall.EINTR {
+			return n, err
+		}
+	}
+}
+
+// readiness returns a function that waits until the socket under nc is readable,
+// or nil if nc is not known to stand on one.
+func readiness(nc net.Conn) func() error {
+	tc, ok := nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	sc, ok := tc.NetConn().(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	readable := func(fd uintptr) bool {
+		var b [1]byte
+		for {
+			_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+			if err != syscall.EINTR {
+				return err != syscall.EAGAIN
+			}
+		}
+	}
+	return func() error { return raw.Read(readable) }
+}

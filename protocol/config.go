@@ -1,0 +1,109 @@
+package protocol
+
+import (
+	"errors"
+	"time"
+)
+
+// A Time is an instant in nanoseconds on the caller's clock. The clock's origin
+// is the caller's; it never goes back.
+type Time int64
+
+// Never is the instant of a timer that is not set.
+const Never Time = 1<<63 - 1
+
+func (t Time) add(d time.Duration) Time { return t + Time(d) }
+
+// A Config holds the limits of a Conn. It may be shared between Conns and must
+// not change while one uses it.
+//
+// In every limit zero means the default. A negative limit is an error, except
+// where its field says otherwise: there is no unlimited.
+type Config struct {
+	// MessageLimit is the most bytes of one received message, all of its
+	// fragments together. Default 16 MiB.
+	MessageLimit int64
+
+	// PartLimit is the most fragments of one received message, empty ones
+	// included. Default 1,024.
+	PartLimit int
+
+	// ControlLimit is the most control frames received within ControlWindow.
+	// Default 100 within 10 s.
+	ControlLimit  int
+	ControlWindow time.Duration
+
+	// SendLimit is how many bytes of output may wait to be taken before send
+	// commands return ErrSendQueueFull. A message that starts below the limit
+	// is accepted whole. Default 1 MiB.
+	SendLimit int
+
+	// IdleTimeout is how long the peer may be silent. At half of it a Ping is
+	// sent, at the whole the connection is closed with CodeGoingAway. It runs
+	// only while the receiver has credit. Default 30 s; negative switches it off.
+	IdleTimeout time.Duration
+
+	// HandshakeTimeout is how long the opening handshake may take. Default 10 s.
+	HandshakeTimeout time.Duration
+
+	// CloseTimeout is how long the peer may take to answer a Close frame, and
+	// then to close the transport. Default 5 s.
+	CloseTimeout time.Duration
+
+	// Head limits the opening handshake's head.
+	Head HeadLimits
+
+	// Random fills b with bytes that the peer cannot predict. A client needs it
+	// for masking keys and its handshake key. RFC 6455 §10.3.
+	Random func(b []byte)
+
+	// Scratch is where an extension puts the payload that it decodes. It is used
+	// only between a call of NextEvent and the next one, so Conns that one
+	// goroutine drives may share it.
+	Scratch []byte
+}
+
+// Defaults of Config. Their reasons are in RATIONALE.md.
+const (
+	defaultMessageLimit     = 16 << 20
+	defaultPartLimit        = 1024
+	defaultControlLimit     = 100
+	defaultControlWindow    = 10 * time.Second
+	defaultSendLimit        = 1 << 20
+	defaultIdleTimeout      = 30 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultCloseTimeout     = 5 * time.Second
+)
+
+// ErrConfig is returned for a Config that has a negative limit, or for a client
+// without Random.
+var ErrConfig = errors.New("websocket: config: a limit is negative, or a client has no Random")
+
+// resolve returns cfg with defaults filled in for role.
+func (cfg *Config) resolve(role Role) (*Config, error) {
+	var r Config
+	if cfg != nil {
+		r = *cfg
+	}
+	if r.MessageLimit < 0 || r.PartLimit < 0 || r.ControlLimit < 0 || r.ControlWindow < 0 || r.SendLimit < 0 ||
+		r.HandshakeTimeout < 0 || r.CloseTimeout < 0 || r.Head.MaxBytes < 0 || r.Head.MaxFields < 0 ||
+		role == Client && r.Random == nil {
+		return nil, ErrConfig
+	}
+	orDefault(&r.MessageLimit, defaultMessageLimit)
+	orDefault(&r.PartLimit, defaultPartLimit)
+	orDefault(&r.ControlLimit, defaultControlLimit)
+	orDefault(&r.ControlWindow, defaultControlWindow)
+	orDefault(&r.SendLimit, defaultSendLimit)
+	orDefault(&r.IdleTimeout, defaultIdleTimeout)
+	orDefault(&r.HandshakeTimeout, defaultHandshakeTimeout)
+	orDefault(&r.CloseTimeout, defaultCloseTimeout)
+	return &r, nil
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}

@@ -1,0 +1,156 @@
+package protocol
+
+// opening is the state of an opening handshake over HTTP/1.1. RFC 6455 §4.
+type opening struct {
+	client *ClientHandshake // the client's, or nil
+	server *ServerHandshake // the server's, or nil
+}
+
+// NewClient returns a client in StateConnecting for u. SendRequest goes on once
+// there is a transport. The error is one of o's or of cfg's.
+func NewClient(u *URL, o ClientOptions, cfg *Config) (*Conn, error) {
+	cfg, err := cfg.resolve(Client)
+	if err != nil {
+		return nil, err
+	}
+	var key [16]byte
+	cfg.Random(key[:])
+	o.HeadLimits = cfg.Head
+	h, err := NewClientHandshake(u, key, o)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(0, Client, cfg)
+	c.opening = &opening{client: h}
+	return c, nil
+}
+
+// SendRequest sends the client's opening handshake; its timeout begins. It does
+// nothing unless c is a client in StateConnecting.
+func (c *Conn) SendRequest(now Time) {
+	if c.state != StateConnecting || c.role != Client {
+		return
+	}
+	c.now = now
+	c.close.deadline = now.add(c.cfg.HandshakeTimeout)
+	c.out.b = c.opening.client.AppendRequest(c.output())
+}
+
+// NewServer returns a server in StateConnecting that reads the request from the
+// bytes it receives. Its KindRequest event is to be answered by Accept or Refuse.
+func NewServer(now Time, cfg *Config) (*Conn, error) {
+	cfg, err := cfg.resolve(Server)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(now, Server, cfg)
+	c.opening = &opening{server: NewServerHandshake(cfg.Head)}
+	c.close.deadline = now.add(cfg.HandshakeTimeout)
+	return c, nil
+}
+
+// Request returns the request that a server received, from its KindRequest event
+// on, or nil.
+func (c *Conn) Request() *Request {
+	if c.opening == nil || c.opening.server == nil {
+		return nil
+	}
+	return c.opening.server.Request()
+}
+
+// Response returns the response that a client received, from the handshake's
+// last event until the next input, or nil.
+func (c *Conn) Response() *Response {
+	if c.opening == nil || c.opening.client == nil {
+		return nil
+	}
+	return c.opening.client.Response()
+}
+
+// Accept answers the request with what o allows, and opens the connection. If
+// the request is not acceptable it is refused with the status of the
+// *HandshakeError that is returned. RFC 6455 §4.2.2.
+func (c *Conn) Accept(now Time, o ServerOptions) error {
+	r := c.Request()
+	if c.state != StateConnecting || r == nil {
+		return ErrNotOpen
+	}
+	a, err := Accept(r, o)
+	if err != nil {
+		var refusal *HandshakeError
+		if he, ok := err.(*HandshakeError); ok {
+			refusal = he
+		} else {
+			refusal = &HandshakeError{Status: 500, Rule: err.Error()}
+		}
+		c.refuse(now, RefusalResponse(refusal), refusal)
+		return err
+	}
+	c.out.b = a.Response.Append(c.output())
+	c.subprotocol = a.Subprotocol
+	c.opening = nil
+	c.open(now)
+	return nil
+}
+
+// Refuse answers the request with resp, which is not to be of status 101, and
+// ends the connection.
+func (c *Conn) Refuse(now Time, resp Response) error {
+	if c.state != StateConnecting || c.Request() == nil {
+		return ErrNotOpen
+	}
+	c.refuse(now, resp, &HandshakeError{Status: resp.Status, Rule: "the application refused the request"})
+	return nil
+}
+
+func (c *Conn) refuse(now Time, resp Response, err *HandshakeError) {
+	c.now = now
+	c.out.b = resp.Append(c.output())
+	c.close.transport = TransportHalfClose
+	c.close.deadline = now.add(c.cfg.CloseTimeout)
+	c.end(err, CodeAbnormal)
+}
+
+// receive consumes input of the opening handshake, and stores the event that it
+// leads to.
+func (o *opening) receive(c *Conn, ev *Event) bool {
+	if o.server != nil {
+		return o.receiveRequest(c, ev)
+	}
+	n, done, err := o.client.Receive(c.in.b)
+	c.in.b = c.in.b[n:]
+	switch {
+	case err != nil:
+		c.close.transport = TransportClose
+		c.close.deadline = Never
+		c.end(err, CodeAbnormal)
+		return false
+	case !done:
+		return false
+	}
+	c.subprotocol = o.client.Subprotocol()
+	c.open(c.now)
+	*ev = Event{Kind: KindOpen}
+	return true
+}
+
+func (o *opening) receiveRequest(c *Conn, ev *Event) bool {
+	if o.server.Request() != nil {
+		return false // the application has not answered yet
+	}
+	n, done, err := o.server.Receive(c.in.b)
+	c.in.b = c.in.b[n:]
+	switch {
+	case err != nil:
+		he, ok := err.(*HandshakeError)
+		if !ok {
+			he = &HandshakeError{Status: 400, Rule: err.Error()}
+		}
+		c.refuse(c.now, RefusalResponse(he), he)
+		return false
+	case !done:
+		return false
+	}
+	*ev = Event{Kind: KindRequest}
+	return true
+}

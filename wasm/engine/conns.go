@@ -1,0 +1,207 @@
+//go:build wasip1
+
+package main
+
+import (
+	"github.com/wasock/wasock/hostcalls"
+	"github.com/wasock/wasock/protocol"
+)
+
+// A handle is a slot's index in its low bits and the slot's generation, which is
+// never 0, above them. It is positive as an int32.
+const (
+	slotBits   = 20
+	slotMask   = 1<<slotBits - 1
+	generation = 1<<(31-slotBits) - 1
+)
+
+// A slot holds a connection.
+type slot struct {
+	conn      *protocol.Conn // nil while the slot is free
+	gen       uint32
+	armed     protocol.Time // what the host's timer is set for
+	transport protocol.TransportAction
+	responded bool // the response event was stored
+}
+
+// table holds the connections by handle.
+type table struct {
+	slots []*slot
+	free  []uint32
+}
+
+var conns table
+
+// add gives c a handle.
+func (t *table) add(c *protocol.Conn) (uint32, hostcalls.Errno) {
+	var i uint32
+	if n := len(t.free); n > 0 {
+		i, t.free = t.free[n-1], t.free[:n-1]
+	} else {
+		if len(t.slots) > slotMask {
+			return 0, hostcalls.EFULL
+		}
+		i = uint32(len(t.slots))
+		t.slots = append(t.slots, &slot{})
+	}
+	s := t.slots[i]
+	*s = slot{conn: c, gen: s.gen%generation + 1, armed: protocol.Never}
+	return s.gen<<slotBits | i, hostcalls.OK
+}
+
+// get returns the connection's slot, or nil for a handle that names none.
+func (t *table) get(h uint32) *slot {
+	i := h & slotMask
+	if int(i) >= len(t.slots) {
+		return nil
+	}
+	s := t.slots[i]
+	if s.conn == nil || s.gen != h>>slotBits {
+		return nil
+	}
+	return s
+}
+
+// remove forgets the connection.
+func (t *table) remove(h uint32) bool {
+	s := t.get(h)
+	if s == nil {
+		return false
+	}
+	s.conn = nil
+	t.free = append(t.free, h&slotMask)
+	return true
+}
+
+// use returns what a call on a connection works with.
+func use(h, laneIndex uint32) (*slot, *lane, hostcalls.Errno) {
+	s := conns.get(h)
+	if s == nil || laneIndex >= laneCount {
+		return nil, nil, hostcalls.EBADF
+	}
+	return s, &lanes[laneIndex], hostcalls.OK
+}
+
+// drain stores the events that there are and hands over the output, as the
+// package comment of protocol has it. It returns what the export returns.
+func (s *slot) drain(h uint32, l *lane) int32 {
+	l.records = l.records[:0]
+	l.unread = 0
+	n := 0
+	for n < eventsCap-1 {
+		var ev protocol.Event
+		if !s.conn.NextEvent(&ev) {
+			break
+		}
+		if s.conn.Response() != nil && !s.responded {
+			s.responded = true
+			l.response(n, s.conn)
+			n++
+		}
+		l.event(n, &ev)
+		n++
+	}
+	s.flush(h, l)
+	if n >= eventsCap-1 {
+		return int32(n) | hostcalls.More
+	}
+	l.unread = uint32(len(s.conn.Unread()))
+	return int32(n)
+}
+
+// flush hands the output, the fate of the transport and the timer to the host.
+func (s *slot) flush(h uint32, l *lane) {
+	if out := s.conn.TakeOutput(); len(out) > 0 {
+		l.segments[0] = hostcalls.Segment{Ptr: addressOf(out), Len: uint32(len(out))}
+		streamWrite(h, l.segments[:1])
+	}
+	if t := s.conn.Transport(); t != s.transport {
+		s.transport = t
+		if t == protocol.TransportHalfClose {
+			streamClose(h, hostcalls.CloseWrite)
+		} else {
+			streamClose(h, hostcalls.CloseBoth)
+		}
+	}
+	s.setTimer(h)
+}
+
+// setTimer sets the host's timer if it would be late. One that is early does no
+// harm, and is not worth a hostcall.
+func (s *slot) setTimer(h uint32) {
+	if t := s.conn.NextTimeout(); t < s.armed {
+		s.armed = t
+		timerSet(h, int64(t))
+	}
+}
+
+// send turns the send records in b into frames, in place: a frame is never longer
+// than its record.
+func (s *slot) send(h uint32, l *lane, b []byte) int32 {
+	var (
+		out      []byte // the segment in progress; it ends before the record at b[at:]
+		segments = l.segments[:0]
+		result   error
+	)
+	for at := 0; at < len(b) && result == nil; {
+		r, payload, n, err := hostcalls.ConsumeSend(b[at:])
+		if err != nil {
+			result = err
+			break
+		}
+		// A segment begins where its first payload need not be moved, and anew at
+		// a payload that is too long to be worth moving.
+		if out == nil || len(payload) >= largePart {
+			if len(out) > 0 {
+				segments = append(segments, segment(out))
+			}
+			start := at + hostcalls.SendHeaderSize
+			if r.Flags&hostcalls.SendPart == 0 {
+				start -= protocol.HeaderLen(r.FrameLen, s.conn.Role() == protocol.Client)
+			}
+			out = b[start:start]
+		}
+		out, result = s.appendRecord(out, r, payload)
+		at += n
+	}
+	if len(out) > 0 {
+		segments = append(segments, segment(out))
+	}
+	if len(segments) > 0 {
+		streamWrite(h, segments)
+	}
+	s.flush(h, l)
+	return errnoOf(result).Ret()
+}
+
+// appendRecord appends the frame, or the part of one, that a send record is for.
+func (s *slot) appendRecord(out []byte, r hostcalls.SendHeader, payload []byte) ([]byte, error) {
+	op := protocol.Opcode(r.Opcode)
+	if op.Control() {
+		return s.conn.AppendControl(out, op, payload)
+	}
+	if r.Flags&hostcalls.SendPart == 0 {
+		var err error
+		out, err = s.conn.BeginFrame(out, op, r.Flags&hostcalls.SendFIN != 0, r.FrameLen)
+		if err != nil {
+			return out, err
+		}
+	}
+	return s.conn.AppendPart(out, payload)
+}
+
+func errnoOf(err error) hostcalls.Errno {
+	switch err {
+	case nil:
+		return hostcalls.OK
+	case protocol.ErrNotOpen:
+		return hostcalls.ESTATE
+	case protocol.ErrSendQueueFull:
+		return hostcalls.EFULL
+	}
+	return hostcalls.EINVAL
+}
+
+func segment(b []byte) hostcalls.Segment {
+	return hostcalls.Segment{Ptr: addressOf(b), Len: uint32(len(b))}
+}
