@@ -90,7 +90,7 @@ func (c *Conn) serveOpen() {
 	c.deliver.Lock()
 	c.handler.OnOpen(c)
 	c.deliver.Unlock()
-	c.serve()
+	c.serveEvents()
 }
 
 // Handler returns an http.Handler that accepts connections and calls f with each.
@@ -138,7 +138,7 @@ func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response
 	defer c.mu.Unlock()
 	n := c.inst.call(c, l, c.inst.fn.connAccept, uint64(l.index), uint64(len(record)), uint64(now()))
 	e := hostcalls.Errno(-n)
-	answer := append([]byte(nil), l.tx...)
+	answer := append([]byte(nil), l.tx[:min(len(l.tx), maxAnswer)]...)
 	switch {
 	case n > 0:
 		c.handle = uint32(n)
@@ -160,6 +160,9 @@ func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response
 		return hostcalls.Response{}, callError(e)
 	}
 }
+
+// maxAnswer is the most bytes of records that the engine answers a request with.
+const maxAnswer = 16 << 10
 
 // refuse answers a request that was not accepted.
 func refuse(w http.ResponseWriter, response hostcalls.Response, err error) {

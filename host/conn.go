@@ -115,11 +115,19 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 // ReadyState returns how far the connection is.
 func (c *Conn) ReadyState() ReadyState { return ReadyState(c.state.Load()) }
 
-// LocalAddr returns the transport's local address.
-func (c *Conn) LocalAddr() net.Addr { return c.tr.netConn().LocalAddr() }
+// LocalAddr returns the transport's local address, nil if it is closed.
+func (c *Conn) LocalAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tr.localAddr()
+}
 
-// RemoteAddr returns the transport's remote address.
-func (c *Conn) RemoteAddr() net.Addr { return c.tr.netConn().RemoteAddr() }
+// RemoteAddr returns the transport's remote address, nil if it is closed.
+func (c *Conn) RemoteAddr() net.Addr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tr.remoteAddr()
+}
 
 // BufferedAmount returns how many bytes were sent but not yet taken by the
 // operating system, framing included.
@@ -245,6 +253,10 @@ func (c *Conn) settle(l *lane) {
 		c.write(l.out)
 		clear(l.out)
 		l.out = l.out[:0]
+		if len(c.out.pending) >= blockedAt && !c.out.blocked {
+			c.out.blocked = true
+			c.call(l, c.inst.fn.streamBlocked, 1, uint64(now()))
+		}
 	}
 	if c.deadline < c.armed {
 		c.arm(c.deadline)

@@ -83,7 +83,7 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 	}
 	h.dialed.Add(1)
 	if c.handler != nil {
-		go c.serve()
+		go c.serveEvents()
 	}
 	return c, resp, nil
 }
@@ -112,7 +112,7 @@ func (c *Conn) openClient(url string, o *DialOptions) error {
 	case c.denied != nil:
 		return c.denied
 	case e == hostcalls.EINVAL:
-		return failure(append([]byte(nil), l.tx...))
+		return failure(append([]byte(nil), l.tx[:min(len(l.tx), maxAnswer)]...))
 	default:
 		return callError(e)
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"io"
+	"net"
 
 	"github.com/wasock/wasock/hostcalls"
 )
@@ -80,6 +81,28 @@ func (a *assembly) release() {
 	a.active = false
 }
 
+// serveEvents serves the handler: by the instance's poller where there is one,
+// and otherwise until the connection ends.
+func (c *Conn) serveEvents() {
+	for len(c.first) > 0 {
+		l, n, err := c.receive()
+		if err != nil || !c.input(l, n) {
+			return
+		}
+	}
+	if c.inst.poller != nil {
+		if t, ok := c.tr.(interface{ socket() net.Conn }); ok {
+			c.mu.Lock()
+			polled := !c.finished && c.inst.poller.add(c, t.socket())
+			c.mu.Unlock()
+			if polled {
+				return
+			}
+		}
+	}
+	c.serve()
+}
+
 // serve reads and delivers until the connection ends.
 func (c *Conn) serve() {
 	for {
@@ -110,10 +133,15 @@ func (c *Conn) receive() (*lane, int, error) {
 // input gives n bytes in l to the engine, delivers what comes of them and puts
 // the lane back. It reports whether the connection is to be read on.
 func (c *Conn) input(l *lane, n int) bool {
-	c.inst.counter.bytesReceived.Add(uint64(n))
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.mu.Lock()
+	return c.deliverInput(l, n)
+}
+
+// deliverInput is input for a caller that holds deliver and mu; it unlocks mu.
+func (c *Conn) deliverInput(l *lane, n int) bool {
+	c.inst.counter.bytesReceived.Add(uint64(n))
 	r := c.call(l, c.inst.fn.streamReceived, uint64(n), uint64(now()))
 	if r > 0 && c.handler != nil && !c.inst.lanes.scarce() {
 		c.cork = l

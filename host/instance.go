@@ -25,6 +25,7 @@ type instance struct {
 	fixed   *fixedMemory // what memory is a part of
 	fn      exports
 	lanes   lanePool
+	poller  *poller // nil where the system has none
 	counter counter
 
 	mu      sync.Mutex // guards what follows, and every call
@@ -210,5 +211,8 @@ func (inst *instance) free(h uint32) {
 // close ends the instance once nobody uses its memory.
 func (inst *instance) close() {
 	inst.lanes.takeAll()
+	if inst.poller != nil {
+		inst.poller.close()
+	}
 	_ = inst.mod.Close(context.Background())
 }

@@ -63,7 +63,45 @@ func (c *Conn) write(bufs [][]byte) {
 	}
 	if len(o.pending) > 0 && !o.flushing {
 		o.flushing = true
-		go c.flush()
+		if t, ok := c.tr.(selfFlusher); ok {
+			t.flushWhenReady(true)
+		} else {
+			go c.flush()
+		}
+	}
+}
+
+// flushReady writes what is queued as far as the transport takes it: for a
+// selfFlusher.
+func (c *Conn) flushReady() {
+	c.mu.Lock()
+	o := &c.out
+	if c.finished || o.err != nil || !o.flushing {
+		c.mu.Unlock()
+		return
+	}
+	rest, err := c.tr.tryWrite([][]byte{o.pending})
+	switch {
+	case err != nil:
+		o.fail(err)
+	case len(rest) > 0:
+		o.pending = rest[0]
+	default:
+		o.pending = nil
+	}
+	if o.buffered() <= c.sendLimit {
+		o.wake()
+	}
+	done := len(o.pending) == 0
+	if done {
+		o.flushing = false
+		c.tr.(selfFlusher).flushWhenReady(false)
+		c.afterFlush()
+	}
+	blocked := o.blocked
+	c.mu.Unlock()
+	if done && blocked {
+		c.tellUnblocked()
 	}
 }
 
@@ -81,18 +119,14 @@ func (c *Conn) flush() {
 			}
 			c.mu.Unlock()
 			if blocked {
-				c.tellBlocked(false)
+				c.tellUnblocked()
 			}
 			return
 		}
 		b := o.pending
 		o.pending = spare[:0]
 		o.inFlight = len(b)
-		tell := len(b) >= blockedAt && !o.blocked
 		c.mu.Unlock()
-		if tell {
-			c.tellBlocked(true)
-		}
 
 		err := c.tr.write(b)
 
@@ -120,16 +154,15 @@ func (c *Conn) afterFlush() {
 	}
 }
 
-// tellBlocked tells the engine whether the transport is behind.
-func (c *Conn) tellBlocked(blocked bool) {
+// tellUnblocked tells the engine that the transport has caught up.
+func (c *Conn) tellUnblocked() {
 	l := c.inst.lanes.get()
 	defer c.inst.lanes.put(l)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out.blocked = blocked
-	var b uint64
-	if blocked {
-		b = 1
+	c.out.blocked = false
+	c.call(l, c.inst.fn.streamBlocked, 0, uint64(now()))
+	if !c.out.flushing {
+		c.afterFlush()
 	}
-	c.call(l, c.inst.fn.streamBlocked, b, uint64(now()))
 }

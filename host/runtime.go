@@ -100,6 +100,10 @@ func (r *engineRuntime) newInstance(ctx context.Context, h *Host) (*instance, er
 		_ = mod.Close(ctx)
 		return nil, fmt.Errorf("websocket: engine module: %w", err)
 	}
+	if inst.poller, err = newPoller(inst); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		_ = mod.Close(ctx)
+		return nil, fmt.Errorf("websocket: poller: %w", err)
+	}
 	return inst, nil
 }
 

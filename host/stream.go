@@ -223,14 +223,14 @@ func (c *Conn) fill(ctx context.Context) error {
 	if ctx.Done() != nil {
 		interrupted = make(chan struct{})
 		stop = context.AfterFunc(ctx, func() {
-			_ = c.tr.netConn().SetReadDeadline(longAgo)
+			_ = c.tr.setReadDeadline(longAgo)
 			close(interrupted)
 		})
 	}
 	l, n, err := c.receive()
 	if !stop() {
 		<-interrupted
-		_ = c.tr.netConn().SetReadDeadline(time.Time{})
+		_ = c.tr.setReadDeadline(time.Time{})
 		if err != nil && isTimeout(err) {
 			return ctx.Err()
 		}

@@ -27,8 +27,16 @@ type transport interface {
 	// close closes the transport and ends a receive or a write that waits.
 	close() error
 
-	netConn() net.Conn
+	localAddr() net.Addr
+	remoteAddr() net.Addr
+
+	// setReadDeadline is that of net.Conn: one that has passed ends a receive.
+	setReadDeadline(time.Time) error
 }
+
+// A selfFlusher is a transport that calls flushReady when it takes more, so that
+// no flusher is needed.
+type selfFlusher interface{ flushWhenReady(bool) }
 
 // newTransport returns the fastest transport for nc.
 func newTransport(nc net.Conn) transport {
@@ -115,8 +123,10 @@ func (t *connTransport) closeWrite() error {
 	return errors.ErrUnsupported
 }
 
-func (t *connTransport) close() error      { return t.nc.Close() }
-func (t *connTransport) netConn() net.Conn { return t.nc }
+func (t *connTransport) close() error                      { return t.nc.Close() }
+func (t *connTransport) localAddr() net.Addr               { return t.nc.LocalAddr() }
+func (t *connTransport) remoteAddr() net.Addr              { return t.nc.RemoteAddr() }
+func (t *connTransport) setReadDeadline(d time.Time) error { return t.nc.SetReadDeadline(d) }
 
 func isTimeout(err error) bool {
 	var ne net.Error

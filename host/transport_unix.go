@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 )
 
 // rawTransport moves bytes between a socket and the guest's memory with no
@@ -126,9 +127,15 @@ func (t *rawTransport) write(b []byte) error {
 	return err
 }
 
+// socket returns what a poller can take over.
+func (t *rawTransport) socket() net.Conn { return t.nc }
+
 func (t *rawTransport) closeWrite() error { return t.nc.(interface{ CloseWrite() error }).CloseWrite() }
-func (t *rawTransport) close() error      { return t.nc.Close() }
-func (t *rawTransport) netConn() net.Conn { return t.nc }
+
+func (t *rawTransport) close() error                      { return t.nc.Close() }
+func (t *rawTransport) localAddr() net.Addr               { return t.nc.LocalAddr() }
+func (t *rawTransport) remoteAddr() net.Addr              { return t.nc.RemoteAddr() }
+func (t *rawTransport) setReadDeadline(d time.Time) error { return t.nc.SetReadDeadline(d) }
 
 func ignoringEINTR(f func(int, []byte) (int, error), fd uintptr, b []byte) (int, error) {
 	for {

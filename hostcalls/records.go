@@ -7,8 +7,10 @@ var le = binary.LittleEndian
 // Sizes of the fixed records, in bytes.
 const (
 	LayoutSize         = 56
+	ResultSize         = 4
 	EventSize          = 24
 	SegmentSize        = 8
+	FieldHeaderSize    = 8
 	SendHeaderSize     = 16
 	LimitsSize         = 56
 	OpenHeaderSize     = LimitsSize + 16
@@ -98,11 +100,22 @@ func ConsumeSend(b []byte) (h SendHeader, payload []byte, n int, err error) {
 		return h, nil, 0, EINVAL
 	}
 	h = SendHeader{Len: le.Uint32(b), Opcode: b[4], Flags: b[5], FrameLen: le.Uint64(b[8:])}
-	if uint64(h.Len) > uint64(len(b)-SendHeaderSize) || uint64(h.Len) > h.FrameLen && h.Flags&SendPart == 0 || le.Uint16(b[6:]) != 0 {
+	if uint64(h.Len) > uint64(len(b)-SendHeaderSize) || le.Uint16(b[6:]) != 0 || !h.valid() {
 		return h, nil, 0, EINVAL
 	}
 	n = SendHeaderSize + int(h.Len)
 	return h, b[SendHeaderSize:n:n], n, nil
+}
+
+// valid reports whether h's fields can stand beside each other.
+func (h *SendHeader) valid() bool {
+	switch {
+	case h.Flags&^(SendFIN|SendPart) != 0:
+		return false
+	case h.Opcode >= OpPing: // a control frame is whole: RFC 6455 §5.5
+		return h.Flags == SendFIN && uint64(h.Len) == h.FrameLen
+	}
+	return uint64(h.Len) <= h.FrameLen || h.Flags&SendPart != 0
 }
 
 // Limits is the limits record. Durations are nanoseconds; 0 is the default.
@@ -280,7 +293,10 @@ func ConsumeResponse(b []byte) (r Response, n int, err error) {
 	r.Status = le.Uint32(b)
 	rest, err := takeParts(b[ResponseHeaderSize:], []*[]byte{&r.Subprotocol, &r.Extensions, &r.Fields},
 		[]uint32{le.Uint32(b[4:]), le.Uint32(b[8:]), le.Uint32(b[12:])})
-	return r, len(b) - len(rest), err
+	if err != nil {
+		return r, 0, err
+	}
+	return r, len(b) - len(rest), nil
 }
 
 // AppendField appends a field to a field block.
@@ -294,9 +310,9 @@ func AppendField(b []byte, name, value string) []byte {
 // ConsumeField decodes the field at the start of a field block and returns what
 // follows it.
 func ConsumeField(b []byte) (name, value, rest []byte, err error) {
-	if len(b) < 8 {
+	if len(b) < FieldHeaderSize {
 		return nil, nil, nil, EINVAL
 	}
-	rest, err = takeParts(b[8:], []*[]byte{&name, &value}, []uint32{le.Uint32(b), le.Uint32(b[4:])})
+	rest, err = takeParts(b[FieldHeaderSize:], []*[]byte{&name, &value}, []uint32{le.Uint32(b), le.Uint32(b[4:])})
 	return name, value, rest, err
 }

@@ -12,7 +12,14 @@ type Time int64
 // Never is the instant of a timer that is not set.
 const Never Time = 1<<63 - 1
 
-func (t Time) add(d time.Duration) Time { return t + Time(d) }
+// add returns the instant d after t, which is Never if the clock does not reach
+// it. d is not negative.
+func (t Time) add(d time.Duration) Time {
+	if t > Never-Time(d) {
+		return Never
+	}
+	return t + Time(d)
+}
 
 // A Config holds the limits of a Conn. It may be shared between Conns and must
 // not change while one uses it.
@@ -28,14 +35,14 @@ type Config struct {
 	// included. Default 1,024.
 	PartLimit int
 
-	// ControlLimit is the most control frames received within ControlWindow.
+	// ControlLimit is the most Ping and Pong frames received within ControlWindow.
 	// Default 100 within 10 s.
 	ControlLimit  int
 	ControlWindow time.Duration
 
 	// SendLimit is how many bytes of output may wait to be taken before send
-	// commands return ErrSendQueueFull. A message that starts below the limit
-	// is accepted whole. Default 1 MiB.
+	// commands return ErrSendQueueFull. A frame that starts below the limit is
+	// accepted whole. Default 1 MiB.
 	SendLimit int
 
 	// IdleTimeout is how long the peer may be silent. At half of it a Ping is
@@ -57,9 +64,10 @@ type Config struct {
 	// for masking keys and its handshake key. RFC 6455 §10.3.
 	Random func(b []byte)
 
-	// Scratch is where an extension puts the payload that it decodes. It is used
-	// only between a call of NextEvent and the next one, so Conns that one
-	// goroutine drives may share it.
+	// Scratch is where an extension puts the payload that it decodes, up to its
+	// capacity. A Conn with an extension needs it. It is used only between a call
+	// of NextEvent and the next one, so Conns that one goroutine drives may share
+	// it.
 	Scratch []byte
 }
 
@@ -75,9 +83,9 @@ const (
 	defaultCloseTimeout     = 5 * time.Second
 )
 
-// ErrConfig is returned for a Config that has a negative limit, or for a client
-// without Random.
-var ErrConfig = errors.New("websocket: config: a limit is negative, or a client has no Random")
+// ErrConfig is returned for a Config that has a negative limit, for a client
+// without Random, or for an Extension without Scratch.
+var ErrConfig = errors.New("websocket: config: a limit is negative, a client has no Random, or an extension no Scratch")
 
 // resolve returns cfg with defaults filled in for role.
 func (cfg *Config) resolve(role Role) (*Config, error) {

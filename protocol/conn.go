@@ -82,6 +82,9 @@ func NewConn(now Time, role Role, subprotocol string, ext Extension, cfg *Config
 	if err != nil {
 		return nil, err
 	}
+	if ext != nil && cap(cfg.Scratch) == 0 {
+		return nil, ErrConfig
+	}
 	c := newConn(now, role, cfg)
 	c.subprotocol, c.ext = subprotocol, ext
 	c.open(now)
@@ -97,6 +100,7 @@ func newConn(now Time, role Role, cfg *Config) *Conn {
 
 // open moves c to StateOpen.
 func (c *Conn) open(now Time) {
+	c.now = now
 	c.state = StateOpen
 	c.close.deadline = Never
 	c.alive.open(now)
@@ -124,20 +128,22 @@ func (c *Conn) Receive(now Time, b []byte) {
 	}
 	c.now = now
 	c.in.b = b
+	c.out.b = c.output() // lets go of what was taken
 	if c.state == StateOpen {
 		c.opening = nil
 	}
 }
 
 // ReceiveEOF tells c that the transport will deliver nothing more, because the
-// peer closed it or because it failed.
+// peer closed it or because it failed. Input that is still Buffered is
+// lost: a driver whose stream ended behind it drains it first.
 func (c *Conn) ReceiveEOF(now Time) {
 	c.now = now
 	c.close.transport = TransportClose
 	c.close.deadline = Never
 	switch c.state {
 	case StateConnecting:
-		c.end(&HandshakeError{Rule: "the connection ended before the response did"}, CodeAbnormal)
+		c.end(&HandshakeError{Rule: "the connection ended before the opening handshake did"}, CodeAbnormal)
 	case StateOpen:
 		c.end(ErrUnexpectedEOF, CodeAbnormal)
 	case StateClosing:

@@ -6,8 +6,8 @@ import "errors"
 // closing handshake.
 var ErrUnexpectedEOF = errors.New("websocket: unexpected EOF: the transport ended without a Close frame")
 
-// ErrCloseTimeout is the error of a transport that had to be closed because the
-// peer neither answered the Close frame nor closed it.
+// errHandshakeTimeout is the error of a connection whose peer took too long to
+// open it.
 var errHandshakeTimeout = &HandshakeError{Rule: "the opening handshake took longer than HandshakeTimeout"}
 
 // idleReason is the reason that goes with CodeGoingAway after an idle timeout.
@@ -88,6 +88,9 @@ func (c *Conn) Fail(now Time, err error) {
 		code = pe.Code
 	case errors.As(err, &le):
 		code = le.Code
+	}
+	if !code.Sendable() {
+		code = CodeInternalError // an error of the caller's making
 	}
 	c.drop(code, "", err, CodeAbnormal)
 }

@@ -1,11 +1,11 @@
 package protocol
 
-import "time"
-
 // keepalive is the state of pings, pongs and the idle timeout.
 type keepalive struct {
 	lastHeard Time // when data or a Pong last arrived
-	pinged    bool // a Ping was sent since
+	pinged    bool // since then, the Ping that asks for one fell due
+	pingedAt  Time // when it did
+	pingDue   bool // it waits until a frame may go
 
 	windowStart Time // of the control frames that are counted
 	controls    int
@@ -14,7 +14,7 @@ type keepalive struct {
 func (k *keepalive) open(now Time) { k.lastHeard, k.windowStart = now, now }
 
 // heard notes that the peer is there.
-func (k *keepalive) heard(now Time) { k.lastHeard, k.pinged = now, false }
+func (k *keepalive) heard(now Time) { k.lastHeard, k.pinged, k.pingDue = now, false, false }
 
 // resume starts the idle time anew if the receiver had no credit: the silence
 // was ours.
@@ -24,7 +24,7 @@ func (k *keepalive) resume(now Time, hadNone bool) {
 	}
 }
 
-// countControl counts a control frame against ControlLimit.
+// countControl counts a Ping or Pong frame against ControlLimit.
 func (k *keepalive) countControl(now Time, cfg *Config) error {
 	if now-k.windowStart >= Time(cfg.ControlWindow) {
 		k.windowStart, k.controls = now, 0
@@ -46,7 +46,20 @@ func (c *Conn) receivePing(payload []byte) {
 		c.out.pongDue = true
 		return
 	}
+	c.out.pongDue = false // this one answers for those before it
 	c.out.b = c.appendFrame(c.output(), OpPong, true, 0, payload)
+}
+
+// sendDue sends the Pong and the Ping that waited, if they may go now.
+func (c *Conn) sendDue() {
+	if c.out.blocked {
+		return
+	}
+	c.sendDuePong()
+	if c.alive.pingDue && c.state == StateOpen && c.out.rest == 0 {
+		c.alive.pingDue = false
+		c.out.b = c.appendFrame(c.output(), OpPing, true, 0, nil)
+	}
 }
 
 // sendDuePong sends the Pong that waited, if the state still allows it.
@@ -62,35 +75,32 @@ func (c *Conn) idleDeadline() Time {
 	if c.cfg.IdleTimeout < 0 || c.in.credit <= 0 {
 		return Never
 	}
-	return c.alive.lastHeard.add(c.idleStep())
-}
-
-// idleStep is how long after lastHeard the next step is due: half of the timeout
-// for the Ping, the whole for the end.
-func (c *Conn) idleStep() time.Duration {
-	if c.alive.pinged {
-		return c.cfg.IdleTimeout
+	half := c.cfg.IdleTimeout / 2
+	if !c.alive.pinged {
+		return c.alive.lastHeard.add(half)
 	}
-	return c.cfg.IdleTimeout / 2
+	// From the Ping on, so that a timer that was late leaves time to answer it.
+	return c.alive.pingedAt.add(c.cfg.IdleTimeout - half)
 }
 
 // idleTimeout sends the Ping, or closes the connection, when that is due.
 func (c *Conn) idleTimeout(now Time) {
 	switch {
 	case now < c.idleDeadline():
-	case !c.alive.pinged && c.out.rest == 0:
-		c.alive.pinged = true
-		if !c.out.blocked {
-			c.out.b = c.appendFrame(c.output(), OpPing, true, 0, nil)
-		}
-	case c.alive.pinged:
+	case !c.alive.pinged:
+		c.alive.pinged, c.alive.pingedAt, c.alive.pingDue = true, now, true
+		c.sendDue()
+	default:
 		c.drop(CodeGoingAway, idleReason, errIdle, CodeGoingAway)
 	}
 }
 
 // ReceiverPaused tells c that the application has not been reading until now: the
 // idle time begins anew, since the silence was not the peer's.
-func (c *Conn) ReceiverPaused(now Time) { c.alive.heard(now) }
+func (c *Conn) ReceiverPaused(now Time) {
+	c.now = now
+	c.alive.heard(now)
+}
 
 // IsIdle reports whether err is that of a connection whose peer went silent.
 func IsIdle(err error) bool { return err == errIdle }

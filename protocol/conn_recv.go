@@ -1,6 +1,9 @@
 package protocol
 
-import "math/bits"
+import (
+	"errors"
+	"math/bits"
+)
 
 // unlimitedCredit is the credit of a Conn whose consumer has not limited it.
 const unlimitedCredit = 1 << 62
@@ -33,17 +36,24 @@ type inbound struct {
 	control []byte // the payload so far of a control frame that the input cut
 }
 
-// GrantCredit lets c deliver n more bytes of payload. A Conn begins with credit
-// without end; LimitCredit takes that away.
+// GrantCredit lets c deliver n more bytes of payload; n is not negative. A Conn
+// begins with credit without end; LimitCredit takes that away.
 func (c *Conn) GrantCredit(now Time, n int64) {
-	c.alive.resume(now, c.in.credit <= 0)
-	c.in.credit = min(c.in.credit+n, unlimitedCredit)
+	if n < 0 {
+		panic("BUG: protocol: GrantCredit of less than nothing")
+	}
+	c.LimitCredit(now, c.in.credit+min(n, unlimitedCredit-c.in.credit))
 }
 
-// LimitCredit sets the credit to n bytes. While it is 0 no payload is delivered,
-// the input stays in Buffered, and the idle timeout is suspended.
+// LimitCredit sets the credit to n bytes; if n is negative, to no end. While it is
+// 0 no payload is delivered, the input stays in Buffered, and the idle timeout is
+// suspended.
 func (c *Conn) LimitCredit(now Time, n int64) {
-	c.alive.resume(now, c.in.credit <= 0 && n > 0)
+	c.now = now
+	if n < 0 {
+		n = unlimitedCredit
+	}
+	c.alive.resume(now, c.in.credit == 0 && n > 0)
 	c.in.credit = n
 }
 
@@ -139,7 +149,10 @@ func (c *Conn) checkHeader(h *Header) error {
 	if h.RSV != 0 && (h.RSV != bitRSV1 || c.ext == nil || h.Opcode == OpContinuation || h.Opcode.Control()) {
 		return errReservedBits
 	}
-	if h.Opcode.Control() {
+	switch {
+	case h.Opcode == OpClose:
+		return nil // there is only one
+	case h.Opcode.Control():
 		return c.alive.countControl(c.now, c.cfg)
 	}
 	// RFC 6455 §5.4: the fragments of two messages do not interleave.
@@ -178,21 +191,34 @@ func (c *Conn) receiveData(ev *Event) bool {
 	if in.encoded {
 		return c.receiveEncoded(ev)
 	}
-	n := min(uint64(len(in.b)), in.rest)
-	if c.state == StateOpen {
-		n = min(n, uint64(max(in.credit, 0))) // while closing, what comes is discarded
-	}
+	n := min(uint64(len(in.b)), in.rest, uint64(c.room()))
 	if n == 0 && in.rest > 0 {
 		return false
 	}
 	part := in.b[:n:n]
 	in.b = in.b[n:]
 	in.rest -= n
-	in.credit -= int64(n)
+	c.spend(int(n))
 	if in.frame.Masked {
 		in.key = maskBytes(in.key, part)
 	}
 	return c.deliver(ev, part, in.rest == 0)
+}
+
+// room returns how many bytes of payload may be decoded now: the credit, or
+// without end while closing, when they are discarded.
+func (c *Conn) room() int64 {
+	if c.state != StateOpen {
+		return unlimitedCredit
+	}
+	return c.in.credit
+}
+
+// spend takes n bytes of payload from the credit.
+func (c *Conn) spend(n int) {
+	if c.state == StateOpen {
+		c.in.credit -= int64(n)
+	}
 }
 
 // deliver checks a part of the message in progress and stores its event.
@@ -222,12 +248,11 @@ func (c *Conn) deliver(ev *Event, part []byte, endOfFrame bool) bool {
 func (c *Conn) receiveEncoded(ev *Event) bool {
 	in := &c.in
 	for {
-		n := int(min(uint64(len(in.b)), in.rest))
-		if n == 0 && in.rest > 0 && !in.draining {
-			return false
-		}
-		room := min(int64(cap(c.cfg.Scratch)), in.credit, c.cfg.MessageLimit-in.size+1)
-		if room <= 0 {
+		room := min(int64(cap(c.cfg.Scratch)), c.room(), c.cfg.MessageLimit-in.size+1)
+		// No more input than there is room for output, or what is not used of it
+		// would be unmasked and masked again for every little room.
+		n := int(min(uint64(len(in.b)), in.rest, uint64(room)))
+		if room == 0 || n == 0 && in.rest > 0 && !in.draining {
 			return false
 		}
 		src := in.b[:n:n]
@@ -246,7 +271,11 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 		in.b = in.b[used:]
 		in.rest -= uint64(used)
 		in.size += int64(len(out))
-		in.credit -= int64(len(out))
+		c.spend(len(out))
+		if used == 0 && len(out) == 0 && !done {
+			c.Fail(c.now, errExtensionStuck)
+			return false
+		}
 		in.draining = !done
 		if in.size > c.cfg.MessageLimit {
 			c.Fail(c.now, &LimitError{CodeMessageTooBig, "MessageLimit", uint64(c.cfg.MessageLimit), uint64(in.size)})
@@ -300,6 +329,10 @@ func (c *Conn) receiveControl(ev *Event) bool {
 	}
 	panic("BUG: a data frame was taken for a control frame")
 }
+
+// errExtensionStuck is the error of an Extension that neither used its input, nor
+// put out anything, nor was done.
+var errExtensionStuck = errors.New("websocket: the extension makes no progress")
 
 // What can be wrong in a frame that would be right on another connection.
 var (

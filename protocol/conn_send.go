@@ -1,6 +1,10 @@
 package protocol
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"slices"
+	"unicode/utf8"
+)
 
 // keptOutput is the most capacity of the output buffer that a Conn keeps while
 // it has nothing to write.
@@ -21,11 +25,13 @@ type outbound struct {
 	text      utf8Checker
 	rest      uint64 // payload bytes of the frame that was begun by BeginFrame
 	key       uint32
+	drawn     [4]byte // where Random draws a key, since a local would be allocated for it
 }
 
 // TakeOutput returns the bytes to write to the transport and forgets them. They
-// are valid until the next input or command.
+// are valid until the next input, command or call of NextEvent.
 func (c *Conn) TakeOutput() []byte {
+	c.sendDue()
 	if c.out.taken {
 		return nil
 	}
@@ -33,7 +39,8 @@ func (c *Conn) TakeOutput() []byte {
 	return c.out.b
 }
 
-// OutputLen returns how many bytes TakeOutput would return.
+// OutputLen returns how many bytes TakeOutput would return, without a Ping or
+// Pong that waited until now.
 func (c *Conn) OutputLen() int {
 	if c.out.taken {
 		return 0
@@ -46,9 +53,7 @@ func (c *Conn) OutputLen() int {
 // RFC 6455 §5.5.3.
 func (c *Conn) SetOutputBlocked(blocked bool) {
 	c.out.blocked = blocked
-	if !blocked {
-		c.sendDuePong()
-	}
+	c.sendDue()
 }
 
 // SendText sends p as a text message of one frame. The error may be
@@ -69,7 +74,10 @@ func (c *Conn) SendMessage(op Opcode, p []byte, fin bool) error {
 	if c.OutputLen() >= c.cfg.SendLimit {
 		return ErrSendQueueFull
 	}
-	text := c.out.text
+	var text utf8Checker
+	if op == OpContinuation {
+		text = c.out.text
+	}
 	if op == OpText || op == OpContinuation && c.out.isText {
 		if !text.write(p) || fin && !text.complete() {
 			return ErrInvalidUTF8
@@ -101,12 +109,21 @@ func (c *Conn) SendMessage(op Opcode, p []byte, fin bool) error {
 // and appends its header to b. It is for drivers that have the payload in memory
 // that they write from: nothing is queued in c, and TakeOutput must have been
 // taken before. op and fin are as for SendMessage. The caller vouches that text
-// is UTF-8. The error is ErrNotOpen or ErrMessageOrder.
+// is UTF-8. The error is ErrNotOpen, ErrMessageOrder or ErrFrameTooLong.
 //
 // A Conn with an Extension is not driven like this.
 func (c *Conn) BeginFrame(b []byte, op Opcode, fin bool, length uint64) ([]byte, error) {
 	if err := c.checkSend(op); err != nil {
 		return b, err
+	}
+	if length > 1<<63-1 {
+		return b, ErrFrameTooLong
+	}
+	if c.OutputLen() > 0 {
+		panic("BUG: protocol: BeginFrame before the output was taken")
+	}
+	if op != OpContinuation {
+		c.out.isText = false // not for SendMessage to check
 	}
 	c.out.inMessage = !fin
 	h := c.header(op, fin, 0, length)
@@ -117,8 +134,12 @@ func (c *Conn) BeginFrame(b []byte, op Opcode, fin bool, length uint64) ([]byte,
 // AppendPart appends p, the next bytes of the payload of the frame in progress,
 // to b as they go over the wire. p may lie in b's spare capacity, at or after
 // the end of b: then it is moved, or stays where it is if it is there already.
+// The error is ErrNotOpen, or ErrMessageOrder for more than the frame's length.
 func (c *Conn) AppendPart(b, p []byte) ([]byte, error) {
-	if uint64(len(p)) > c.out.rest {
+	switch {
+	case c.state != StateOpen:
+		return b, ErrNotOpen
+	case uint64(len(p)) > c.out.rest:
 		return b, ErrMessageOrder
 	}
 	c.out.rest -= uint64(len(p))
@@ -186,6 +207,7 @@ func (c *Conn) output() []byte {
 // appendFrame appends a whole frame to b.
 func (c *Conn) appendFrame(b []byte, op Opcode, fin bool, rsv byte, p []byte) []byte {
 	h := c.header(op, fin, rsv, uint64(len(p)))
+	b = slices.Grow(b, HeaderLen(h.Length, h.Masked)+len(p))
 	b = AppendHeader(b, h)
 	n := len(b)
 	b = append(b, p...)
@@ -207,9 +229,8 @@ func (c *Conn) header(op Opcode, fin bool, rsv byte, length uint64) Header {
 
 // maskingKey draws a fresh key. RFC 6455 §5.3, §10.3.
 func (c *Conn) maskingKey() uint32 {
-	var k [4]byte
-	c.cfg.Random(k[:])
-	return uint32(k[0]) | uint32(k[1])<<8 | uint32(k[2])<<16 | uint32(k[3])<<24
+	c.cfg.Random(c.out.drawn[:])
+	return binary.LittleEndian.Uint32(c.out.drawn[:])
 }
 
 // validReason reports whether s may be a close reason.

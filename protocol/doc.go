@@ -4,8 +4,8 @@
 // A [Conn] opens no socket, reads no clock, draws no randomness and starts no
 // goroutine. Whoever drives it hands it the bytes that arrived and the time,
 // and takes from it the events for the application, the bytes to write and the
-// time of its next timer. The same bytes in give the same events and the same
-// bytes out, however the input was cut.
+// time of its next timer. The same bytes in give the same messages, the same end
+// and the same bytes out, however the input was cut.
 //
 // # Driving a Conn
 //

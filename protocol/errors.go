@@ -19,6 +19,10 @@ var (
 	// than 125 bytes. RFC 6455 §5.5.
 	ErrControlTooLong = errors.New("websocket: control frame payload is over 125 bytes")
 
+	// ErrFrameTooLong is returned for a frame of more than 1<<63-1 bytes. RFC 6455
+	// §5.2.
+	ErrFrameTooLong = errors.New("websocket: frame payload is over 1<<63-1 bytes")
+
 	// ErrInvalidUTF8 is returned for text or a close reason that is not UTF-8.
 	ErrInvalidUTF8 = errors.New("websocket: text is not valid UTF-8")
 
@@ -42,7 +46,8 @@ func (e *ProtocolError) Error() string {
 }
 
 // A LimitError is a limit of Config that the peer exceeded. The connection was
-// failed with CodeMessageTooBig, or CodePolicyViolation where a rate is limited.
+// failed with CodeMessageTooBig, or CodePolicyViolation where a number of frames
+// is limited.
 type LimitError struct {
 	Code  CloseCode
 	Limit string // the Config field

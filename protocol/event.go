@@ -29,8 +29,8 @@ type Event struct {
 
 	// Payload is a part's application data, already valid UTF-8 where the kind
 	// is KindText (a part may end inside a character). It is a view of the bytes
-	// given to Receive, or of Config.Scratch, valid until the next call of any
-	// method of the Conn, or until that memory is reused.
+	// given to Receive, of Config.Scratch or of memory of the Conn's, valid until
+	// the next call of any method of the Conn, or until that memory is reused.
 	Payload []byte
 
 	// FrameRest is how many bytes of payload the frame that carried this part

@@ -7,11 +7,12 @@ package protocol
 // whoever drives the Conn.
 type Extension interface {
 	// Decode decodes src, a part of the payload of a message whose first frame
-	// had RSV1 set, into dst, up to cap(dst). It returns what it appended and
-	// how many bytes of src it used; it is called again, with last unchanged,
-	// until it uses all of src and reports done, which says that nothing more
-	// will come of what it was given. An error fails the connection; a
-	// *ProtocolError says with which code.
+	// had RSV1 set, into dst, up to cap(dst), which is at least 1. It returns
+	// what it appended and how many bytes of src it used; it is called again with
+	// what it did not use until it used everything and reports done, which says
+	// that nothing more will come of what it was given. last says that src ends
+	// the message. An error fails the connection; a *ProtocolError says with
+	// which code.
 	Decode(dst, src []byte, last bool) (out []byte, n int, done bool, err error)
 
 	// Encode appends src, a part of a message, encoded, to dst.

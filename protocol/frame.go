@@ -68,18 +68,21 @@ type Header struct {
 // long, a length with its top bit set or not in its shortest form. It is
 // returned as soon as the bytes at fault are there.
 func ConsumeHeader(b []byte) (h Header, n int, err error) {
-	if len(b) < 2 {
+	if len(b) == 0 {
 		return h, 0, nil
 	}
-	b0, b1 := b[0], b[1]
-	h = Header{FIN: b0&bitFIN != 0, RSV: b0 & bitRSV, Opcode: Opcode(b0 & 0x0f), Masked: b1&bitMasked != 0}
-	length := uint64(b1 &^ bitMasked)
+	h = Header{FIN: b[0]&bitFIN != 0, RSV: b[0] & bitRSV, Opcode: Opcode(b[0] & 0x0f)}
 	switch {
 	case h.Opcode > OpBinary && h.Opcode < OpClose || h.Opcode > OpPong:
 		return h, 0, errReservedOpcode
 	case h.Opcode.Control() && !h.FIN:
 		return h, 0, errFragmentedControl
-	case h.Opcode.Control() && length > maxControlPayload:
+	case len(b) == 1:
+		return h, 0, nil
+	}
+	h.Masked = b[1]&bitMasked != 0
+	length := uint64(b[1] &^ bitMasked)
+	if h.Opcode.Control() && length > maxControlPayload {
 		return h, 0, errLongControl
 	}
 	n = 2
@@ -116,7 +119,8 @@ func ConsumeHeader(b []byte) (h Header, n int, err error) {
 	return h, n, nil
 }
 
-// AppendHeader appends the header h, its length in the shortest form.
+// AppendHeader appends the header h, its length in the shortest form. h.Length is
+// below 1<<63.
 func AppendHeader(b []byte, h Header) []byte {
 	b0 := byte(h.Opcode) | h.RSV
 	if h.FIN {

@@ -77,10 +77,8 @@ func (c *Conn) Accept(now Time, o ServerOptions) error {
 	}
 	a, err := Accept(r, o)
 	if err != nil {
-		var refusal *HandshakeError
-		if he, ok := err.(*HandshakeError); ok {
-			refusal = he
-		} else {
+		refusal, ok := err.(*HandshakeError)
+		if !ok {
 			refusal = &HandshakeError{Status: 500, Rule: err.Error()}
 		}
 		c.refuse(now, RefusalResponse(refusal), refusal)
@@ -142,10 +140,7 @@ func (o *opening) receiveRequest(c *Conn, ev *Event) bool {
 	c.in.b = c.in.b[n:]
 	switch {
 	case err != nil:
-		he, ok := err.(*HandshakeError)
-		if !ok {
-			he = &HandshakeError{Status: 400, Rule: err.Error()}
-		}
+		he := err.(*HandshakeError)
 		c.refuse(c.now, RefusalResponse(he), he)
 		return false
 	case !done:

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"net"
 	"net/http"
 
 	"github.com/gorilla/websocket"
 )
 
-// serveGorilla is the echo of gorilla's examples. Its buffers are those of
+// serveGorilla reads through NextReader into a buffer that it keeps, because
+// ReadMessage allocates for each message. The connection's buffers are those of
 // net/http, which is the default.
 func serveGorilla(ln net.Listener) error {
 	var upgrader websocket.Upgrader
@@ -18,12 +20,17 @@ func serveGorilla(ln net.Listener) error {
 		}
 		defer conn.Close()
 		conn.SetReadLimit(maxMessageBytes)
+		var message bytes.Buffer
 		for {
-			messageType, message, err := conn.ReadMessage()
+			messageType, reader, err := conn.NextReader()
 			if err != nil {
 				return
 			}
-			if err := conn.WriteMessage(messageType, message); err != nil {
+			message.Reset()
+			if _, err := message.ReadFrom(reader); err != nil {
+				return
+			}
+			if err := conn.WriteMessage(messageType, message.Bytes()); err != nil {
 				return
 			}
 		}

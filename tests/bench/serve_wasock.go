@@ -1,9 +1,34 @@
 package main
 
-import "net"
+import (
+	"context"
+	"net"
+	"net/http"
 
-// wasockInProcess serves wasock from this program, like the other columns. It
-// is nil until package host can: the column then needs the flag -wasock, which
-// names a command that listens on a loopback address, writes its ws:// URL to
-// its standard output or error and echoes every message in one frame.
-var wasockInProcess func(net.Listener) error
+	"github.com/wasock/wasock/host"
+)
+
+// wasockInProcess serves wasock from this program, like the other columns. The
+// flag -wasock puts a command in its place.
+var wasockInProcess = serveWasock
+
+// serveWasock is an event-driven echo, as a user of package host writes it. It
+// sends without waiting as long as the peer takes what it is sent.
+func serveWasock(ln net.Listener) error {
+	h, err := host.New(context.Background(), host.Config{})
+	if err != nil {
+		return err
+	}
+	return http.Serve(ln, h.Handler(nil, &host.AcceptOptions{
+		Events: wasockEcho{},
+		Limits: host.Limits{MessageLimit: maxMessageBytes},
+	}))
+}
+
+type wasockEcho struct{ host.NoEvents }
+
+func (wasockEcho) OnMessage(c *host.Conn, t host.MessageType, p []byte) {
+	// Write waits while the send queue is over its limit: the peer is held back
+	// rather than an answer dropped. An error means that the connection ended.
+	_ = c.Write(context.Background(), t, p)
+}

@@ -85,10 +85,21 @@ func use(h, laneIndex uint32) (*slot, *lane, hostcalls.Errno) {
 // drain stores the events that there are and hands over the output, as the
 // package comment of protocol has it. It returns what the export returns.
 func (s *slot) drain(h uint32, l *lane) int32 {
-	l.records = l.records[:0]
+	if len(l.records) > 0 {
+		l.records = l.records[:0]
+	}
 	l.unread = 0
 	n := 0
 	for n < eventsCap-1 {
+		if kind, payload, ok := s.conn.NextMessage(); ok {
+			l.events[n] = hostcalls.Event{Kind: uint16(kind), Flags: hostcalls.EventFirst | hostcalls.EventLast,
+				Ptr: addressOf(payload), Len: uint32(len(payload))}
+			n++
+			continue
+		}
+		if s.conn.Settled() {
+			return int32(n)
+		}
 		var ev protocol.Event
 		if !s.conn.NextEvent(&ev) {
 			break
@@ -161,7 +172,11 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 			}
 			out = b[start:start]
 		}
-		out, result = s.appendRecord(out, r, payload)
+		if r.Opcode <= hostcalls.OpBinary && r.FrameLen == uint64(r.Len) && r.Flags&hostcalls.SendPart == 0 {
+			out, result = s.conn.AppendMessage(out, protocol.Opcode(r.Opcode), r.Flags&hostcalls.SendFIN != 0, payload)
+		} else {
+			out, result = s.appendRecord(out, r, payload)
+		}
 		at += n
 	}
 	if len(out) > 0 {
@@ -169,6 +184,9 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 	}
 	if len(segments) > 0 {
 		streamWrite(h, segments)
+	}
+	if result == nil && s.conn.Settled() {
+		return 0
 	}
 	s.flush(h, l)
 	return errnoOf(result).Ret()

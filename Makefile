@@ -1,0 +1,82 @@
+# make alone prints this help.
+GO        ?= go
+ENGINE     = wasm/engine.wasm
+# The engine is built by one toolchain, so that everybody's build has the same hash.
+ENGINE_GO  = go1.26.8
+BENCH_ARGS ?=
+FUZZ_TIME ?= 30s
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: help run test race check fmt generate engine size bench interop fuzz cover build-all clean
+
+help: ## print this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start the echo server, hold a conversation with it, show the wire, keep serving
+	@$(GO) run ./host/cmd/wasock demo
+
+test: ## run every test that needs only Go
+	$(GO) test ./...
+	cd tests/bench && $(GO) test ./...
+	cd tests/interop && $(GO) test ./...
+
+race: ## run the host's tests under the race detector
+	$(GO) test -race ./host/...
+
+cover: ## print the statement coverage of protocol by its own tests
+	$(GO) test -cover ./protocol ./hostcalls ./host/permission
+
+check: ## format, vet, staticcheck, generated files, engine, tidy, builds for other systems
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: make fmt'; exit 1; }
+	$(GO) vet ./...
+	GOOS=wasip1 GOARCH=wasm $(GO) vet ./wasm/engine ./protocol ./hostcalls
+	cd tests/bench && $(GO) vet ./...
+	cd tests/interop && $(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+	cd tests/bench && $(GO) mod tidy -diff
+	cd tests/interop && $(GO) mod tidy -diff
+	$(GO) generate ./...
+	git diff --exit-code -- web wasm/include
+	$(MAKE) --no-print-directory engine-check size build-all
+
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files '*.go')
+
+generate: ## write web/abi.js and wasm/include/wasock.h anew
+	$(GO) generate ./...
+
+engine: ## build wasm/engine.wasm
+	$(call build-engine,$(ENGINE))
+
+# build-engine builds the engine to $(1), the same bytes everywhere.
+build-engine = GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= CGO_ENABLED=0 \
+	$(GO) build -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w" -o $(1) ./wasm/engine
+
+.PHONY: engine-check
+engine-check: # the committed engine is what its source makes
+	@tmp=$$(mktemp) && $(call build-engine,$$tmp) && cmp $$tmp $(ENGINE) && rm -f $$tmp \
+		|| { echo 'wasm/engine.wasm is not what its source makes. Run: make engine'; exit 1; }
+
+size: ## print the engine's size, and fail above the budget
+	@raw=$$(wc -c < $(ENGINE)); gz=$$(gzip -9 -c $(ENGINE) | wc -c); \
+	echo "engine.wasm: $$raw bytes of 2600000, $$gz gzipped of 800000"; \
+	test $$raw -le 2600000 && test $$gz -le 800000
+
+build-all: ## build for the systems and processors that are supported
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) build ./... || exit 1; done; done
+
+bench: ## measure against raw TCP, gorilla, coder and gws, and print a table
+	cd tests/bench && $(GO) run . -out results.txt -benchfmt results.bench $(BENCH_ARGS)
+
+interop: ## test against gorilla, coder and gws over real sockets
+	cd tests/interop && $(GO) test -v ./...
+
+fuzz: ## run every fuzz target for FUZZ_TIME
+	@for pkg in ./protocol ./hostcalls ./host/permission; do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
+			$(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) || exit 1; done; done
+
+clean: ## remove what was built
+	rm -rf bin

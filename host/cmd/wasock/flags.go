@@ -1,0 +1,159 @@
+package main
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/wasock/wasock/host"
+	"github.com/wasock/wasock/host/permission"
+)
+
+// size is a flag's number of bytes.
+type size int64
+
+var sizeUnits = []struct {
+	suffix string
+	bytes  int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}}
+
+func (s *size) String() string {
+	for _, u := range sizeUnits {
+		if *s > 0 && int64(*s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(*s)/u.bytes, 10) + u.suffix
+		}
+	}
+	return "0"
+}
+
+func (s *size) Set(text string) error {
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(text, u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(digits, 10, 64)
+		if err != nil || n < 1 || n > math.MaxInt64/u.bytes {
+			break
+		}
+		*s = size(n * u.bytes)
+		return nil
+	}
+	return errors.New("a size is a positive number of bytes, such as 65536, 64KiB or 16MiB")
+}
+
+func (s *size) Type() string { return "size" }
+
+// limitFlags are the limits of a connection.
+type limitFlags struct {
+	message, send  size
+	parts, control int
+	idle           time.Duration
+}
+
+func (l *limitFlags) add(fs *pflag.FlagSet) {
+	*l = limitFlags{message: 16 << 20, send: 1 << 20}
+	fs.Var(&l.message, "message-limit", "longest message to accept")
+	fs.IntVar(&l.parts, "part-limit", 1024, "most `fragments` of a message to accept")
+	fs.IntVar(&l.control, "control-limit", 100, "most control `frames` to accept in 10 s")
+	fs.Var(&l.send, "send-limit", "unsent output above which sending waits")
+	fs.DurationVar(&l.idle, "idle-timeout", 30*time.Second, "ping a silent peer after half of this, give it up after all; 0 for never")
+}
+
+func (l *limitFlags) limits() (host.Limits, error) {
+	switch {
+	case l.parts < 1 || l.parts > math.MaxInt32:
+		return host.Limits{}, usage("--part-limit %d: a message has at least one part", l.parts)
+	case l.control < 1 || l.control > math.MaxInt32:
+		return host.Limits{}, usage("--control-limit %d: a closing handshake takes at least one control frame", l.control)
+	case l.send > math.MaxInt32:
+		return host.Limits{}, usage("--send-limit %v is over 2GiB", &l.send)
+	}
+	idle := l.idle
+	if idle <= 0 {
+		idle = -1
+	}
+	return host.Limits{
+		MessageLimit: int64(l.message), SendLimit: int(l.send), PartLimit: l.parts, ControlLimit: l.control, IdleTimeout: idle,
+	}, nil
+}
+
+// netFlags are --allow-net and --deny-net.
+type netFlags struct {
+	allow netRules
+	deny  []string
+}
+
+func (n *netFlags) add(fs *pflag.FlagSet) {
+	fs.Var(&n.allow, "allow-net", "targets to allow `[=RULES]`, all without a value (default the URL's host and port)")
+	fs.Lookup("allow-net").NoOptDefVal = everything
+	fs.StringArrayVar(&n.deny, "deny-net", nil, "targets to deny, also where --allow-net allows them: `RULES` like example.com:443,10.0.0.0/8")
+}
+
+// list returns the permissions. Without --allow-net they allow what the rule
+// named says.
+func (n *netFlags) list(named string) (*permission.List, error) {
+	allow := n.allow.rules
+	if !n.allow.given() {
+		allow = []string{named}
+	}
+	list, err := permission.Parse(allow, n.deny)
+	if n.allow.all && err == nil {
+		list, err = permission.AllowAll(n.deny...)
+	}
+	if err != nil {
+		return nil, usage("--allow-net or --deny-net: %w", err)
+	}
+	return list, nil
+}
+
+// everything is the value of --allow-net where it has none. With it and the type
+// bool the help shows no value that could be taken for a rule.
+const everything = "true"
+
+// netRules is the value of --allow-net. Rules are parsed later: the error of a
+// flag repeats its value, and that may hold a password by mistake.
+type netRules struct {
+	all   bool
+	rules []string
+}
+
+func (r *netRules) given() bool { return r.all || len(r.rules) > 0 }
+
+func (r *netRules) String() string { return strings.Join(r.rules, ",") }
+func (r *netRules) Type() string   { return "bool" }
+
+func (r *netRules) Set(text string) error {
+	if text == everything {
+		r.all = true
+	} else {
+		r.rules = append(r.rules, text)
+	}
+	return nil
+}
+
+// headerFields parses the values of --header.
+func headerFields(values []string) (map[string][]string, error) {
+	fields := make(map[string][]string)
+	for i, v := range values {
+		name, value, ok := strings.Cut(v, ":")
+		if name = strings.TrimSpace(name); !ok || name == "" {
+			// A field may hold a secret, so it is not repeated.
+			return nil, usage("--header number %d is not of the form 'Name: value'", i+1)
+		}
+		fields[name] = append(fields[name], strings.TrimSpace(value))
+	}
+	return fields, nil
+}
+
+// together returns an error unless both files of a pair are named, or none is.
+func together(a, fileA, b, fileB string) error {
+	if (fileA == "") != (fileB == "") {
+		return usage("--%s and --%s belong together: give both", a, b)
+	}
+	return nil
+}
