@@ -2,7 +2,7 @@
 GO        ?= go
 ENGINE     = wasm/engine.wasm
 # The engine is built by one toolchain, so that everybody's build has the same hash.
-ENGINE_GO  = go1.26.8
+ENGINE_GO  = go1.27.4
 BENCH_ARGS ?=
 FUZZ_TIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
@@ -50,7 +50,7 @@ engine: ## build wasm/engine.wasm
 	$(call build-engine,$(ENGINE))
 
 # build-engine builds the engine to $(1), the same bytes everywhere.
-build-engine = GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= CGO_ENABLED=0 \
+build-engine = GOTOOLCHAIN=$(ENGINE_GO) GOOS=wasip1 GOARCH=wasm GOFLAGS= CGO_ENABLED=0 GOEXPERIMENT=simd \
 	$(GO) build -trimpath -buildvcs=false -buildmode=c-shared -ldflags="-s -w" -o $(1) ./wasm/engine
 
 .PHONY: engine-check

@@ -94,11 +94,12 @@ type Conn struct {
 	subprotocol string
 	response    *hostcalls.Response // of the opening handshake, a client's, until Dial returns
 	denied      error
-	sendLimit   int
+	limits      *Limits
+	apart       []byte // payload to write behind the output of the call in progress
 }
 
 func newConn(h *Host, inst *instance, events EventHandler, limits *Limits) *Conn {
-	c := &Conn{host: h, inst: inst, handler: events, sendLimit: limits.sendLimit()}
+	c := &Conn{host: h, inst: inst, handler: events, limits: limits}
 	c.deadline, c.armed = never, never
 	if events == nil {
 		c.stream = newStreamState()
@@ -183,7 +184,7 @@ func (c *Conn) stage(l *lane, op, flags uint8, p []byte) error {
 	switch {
 	case c.ReadyState() != StateOpen:
 		return c.closedError()
-	case c.out.buffered() > c.sendLimit:
+	case c.out.buffered() > c.limits.sendLimit():
 		return ErrSendQueueFull
 	}
 	if l.staged == 0 && l == c.cork {
@@ -191,6 +192,9 @@ func (c *Conn) stage(l *lane, op, flags uint8, p []byte) error {
 	}
 	c.inst.counter.sent(op, len(p))
 	h := hostcalls.SendHeader{Opcode: op, Flags: flags, FrameLen: uint64(len(p))}
+	if c.server && len(p) >= apartMin {
+		return c.stageApart(l, h, p)
+	}
 	for {
 		if l.staged+hostcalls.SendHeaderSize+min(len(p), len(l.tx)/2) > len(l.tx) {
 			if err := c.uncork(l); err != nil {
@@ -207,6 +211,27 @@ func (c *Conn) stage(l *lane, op, flags uint8, p []byte) error {
 		}
 		h.Flags |= hostcalls.SendPart
 	}
+}
+
+// apartMin is from how many bytes on a server's payload is not copied into the
+// guest, which has nothing to do to it: it is written from where it is, behind
+// the header that the engine makes.
+const apartMin = 16 << 10
+
+// stageApart sends what is staged in l and then a message whose payload is p.
+func (c *Conn) stageApart(l *lane, h hostcalls.SendHeader, p []byte) error {
+	if l.staged+hostcalls.SendHeaderSize > len(l.tx) {
+		if err := c.uncork(l); err != nil {
+			return err
+		}
+	}
+	h.Flags |= hostcalls.SendApart
+	hostcalls.PutSendHeader(l.tx[l.staged:], h)
+	l.staged += hostcalls.SendHeaderSize
+	c.apart = p
+	err := c.uncork(l)
+	c.apart = nil
+	return err
 }
 
 // uncork sends what is staged in l.
@@ -250,6 +275,10 @@ func (c *Conn) call(l *lane, f api.Function, args ...uint64) int32 {
 // asked to close. The caller holds mu.
 func (c *Conn) settle(l *lane) {
 	if len(l.out) > 0 {
+		if c.apart != nil {
+			l.out = append(l.out, c.apart)
+			c.apart = nil
+		}
 		c.write(l.out)
 		clear(l.out)
 		l.out = l.out[:0]

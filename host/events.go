@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 
 	"github.com/wasock/wasock/hostcalls"
 )
@@ -40,45 +41,50 @@ func (NoEvents) OnPong(*Conn, []byte)                   {}
 func (NoEvents) OnError(*Conn, error)                   {}
 func (NoEvents) OnClose(*Conn, CloseCode, string, bool) {}
 
-// keptMessage is the most memory for joining a message's parts that a connection
-// keeps between messages.
-const keptMessage = 4 << 10
+// messages are buffers for joining the parts of long messages. A connection has
+// one only while such a message arrives.
+var messages sync.Pool
 
 // assembly joins the parts of a message.
-type assembly struct {
-	b      []byte
-	active bool
-}
+type assembly struct{ b []byte }
 
-// add adds a part and returns the message once it is whole.
+// add adds a part and returns the message once it is whole, valid until release.
 func (a *assembly) add(p part, rest uint64) ([]byte, bool) {
 	if p.first && p.last {
 		return p.payload, true
 	}
-	if p.first {
-		a.b, a.active = a.b[:0], true
-	}
 	if need := len(a.b) + len(p.payload); need > cap(a.b) {
-		// Grow by doubling, but not beyond what the frame announces: what a peer
-		// announces is never more than doubled by what it has sent.
-		size := max(2*cap(a.b), need)
-		if total := uint64(need) + rest; total < uint64(size) {
-			size = int(total)
-		}
-		grown := make([]byte, len(a.b), size)
-		copy(grown, a.b)
-		a.b = grown
+		a.grow(need, rest)
 	}
 	a.b = append(a.b, p.payload...)
 	return a.b, p.last
 }
 
+// grow makes room for need bytes and some of the rest that the frame announces:
+// what is reserved is never more than four times what the peer has sent.
+func (a *assembly) grow(need int, rest uint64) {
+	size := 2 * need
+	if rest > 0 {
+		size = int(min(uint64(4*need), uint64(need)+rest))
+	}
+	var b []byte
+	if pooled, ok := messages.Get().(*[]byte); ok && cap(*pooled) >= need {
+		b = (*pooled)[:0]
+	} else {
+		b = make([]byte, 0, size)
+	}
+	b = append(b, a.b...)
+	a.release()
+	a.b = b
+}
+
 // release forgets the message that add returned.
 func (a *assembly) release() {
-	if a.active && cap(a.b) > keptMessage {
+	if a.b != nil {
+		b := a.b[:0]
+		messages.Put(&b)
 		a.b = nil
 	}
-	a.active = false
 }
 
 // serveEvents serves the handler: by the instance's poller where there is one,

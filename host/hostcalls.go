@@ -22,18 +22,20 @@ func instantiateHostcalls(ctx context.Context, r *engineRuntime) error {
 		name   string
 		call   func(*instance, []uint64) int32
 		params []api.ValueType
+
+		refusal int32 // outside a call for a connection
 	}{
-		{"stream_connect", (*instance).streamConnect, []api.ValueType{i32, i32, i32, i32, i32}},
-		{"stream_write", (*instance).streamWrite, []api.ValueType{i32, i32, i32}},
-		{"stream_close", (*instance).streamClose, []api.ValueType{i32, i32}},
-		{"timer_set", (*instance).timerSet, []api.ValueType{i32, i64}},
-		{"random_get", (*instance).randomGet, []api.ValueType{i32, i32}},
-		{"host_to_ascii", (*instance).hostToASCII, []api.ValueType{i32, i32, i32, i32}},
+		{"stream_connect", (*instance).streamConnect, []api.ValueType{i32, i32, i32, i32, i32}, int32(hostcalls.ENOTSUP)},
+		{"stream_write", (*instance).streamWrite, []api.ValueType{i32, i32, i32}, int32(hostcalls.ENOTSUP)},
+		{"stream_close", (*instance).streamClose, []api.ValueType{i32, i32}, int32(hostcalls.ENOTSUP)},
+		{"timer_set", (*instance).timerSet, []api.ValueType{i32, i64}, int32(hostcalls.ENOTSUP)},
+		{"random_get", (*instance).randomGet, []api.ValueType{i32, i32}, int32(hostcalls.ENOTSUP)},
+		{"host_to_ascii", (*instance).hostToASCII, []api.ValueType{i32, i32, i32, i32}, hostcalls.ENOTSUP.Ret()},
 	} {
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
 			inst, ok := ctx.(*instance)
 			if !ok { // a module is initialised in another context, and asks for nothing then
-				stack[0] = uint64(uint32(hostcalls.ENOTSUP))
+				stack[0] = uint64(uint32(f.refusal))
 				return
 			}
 			stack[0] = uint64(uint32(f.call(inst, stack)))

@@ -89,7 +89,7 @@ func (c *Conn) flushReady() {
 	default:
 		o.pending = nil
 	}
-	if o.buffered() <= c.sendLimit {
+	if o.buffered() <= c.limits.sendLimit() {
 		o.wake()
 	}
 	done := len(o.pending) == 0
@@ -135,7 +135,7 @@ func (c *Conn) flush() {
 		if err != nil {
 			o.fail(err)
 		}
-		if o.buffered() <= c.sendLimit {
+		if o.buffered() <= c.limits.sendLimit() {
 			o.wake()
 		}
 		c.mu.Unlock()

@@ -310,22 +310,7 @@ func (t *pollTransport) receive(*instance) (*lane, int, error) {
 	panic("BUG: a polled transport is read by its poller")
 }
 
-func (t *pollTransport) tryWrite(bufs [][]byte) ([][]byte, error) {
-	for len(bufs) > 0 {
-		n, err := ignoringEINTR(syscall.Write, uintptr(t.fd), bufs[0])
-		switch {
-		case err == syscall.EAGAIN:
-			return bufs, nil
-		case err != nil:
-			return nil, os.NewSyscallError("write", err)
-		case n < len(bufs[0]):
-			bufs[0] = bufs[0][n:]
-		default:
-			bufs = bufs[1:]
-		}
-	}
-	return nil, nil
-}
+func (t *pollTransport) tryWrite(bufs [][]byte) ([][]byte, error) { return writeAll(t.fd, bufs) }
 
 // write is not used: the poller flushes.
 func (t *pollTransport) write([]byte) error { return errors.ErrUnsupported }

@@ -298,7 +298,7 @@ func (c *Conn) drained(ctx context.Context) error {
 			c.mu.Unlock()
 			return err
 		}
-		if c.out.buffered() <= c.sendLimit {
+		if c.out.buffered() <= c.limits.sendLimit() {
 			c.mu.Unlock()
 			return nil
 		}

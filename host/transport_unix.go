@@ -26,8 +26,7 @@ type rawTransport struct {
 	readErr error
 
 	tryFn    func(uintptr) bool
-	out      []byte
-	wrote    int
+	out      [][]byte
 	writeErr error
 }
 
@@ -87,39 +86,51 @@ func (t *rawTransport) readReady(fd uintptr) bool {
 }
 
 func (t *rawTransport) tryWrite(bufs [][]byte) ([][]byte, error) {
-	for len(bufs) > 0 {
-		t.out, t.wrote, t.writeErr = bufs[0], 0, nil
-		err := t.raw.Write(t.tryFn)
-		t.out = nil
-		if err == nil {
-			err = t.writeErr
-		}
-		if err != nil {
-			return nil, err
-		}
-		if t.wrote < len(bufs[0]) {
-			bufs[0] = bufs[0][t.wrote:]
-			return bufs, nil
-		}
-		bufs = bufs[1:]
+	t.out, t.writeErr = bufs, nil
+	err := t.raw.Write(t.tryFn)
+	rest := t.out
+	t.out = nil
+	if err == nil {
+		err = t.writeErr
 	}
-	return nil, nil
+	return rest, err
 }
 
 // writeReady writes what the socket takes. It never asks to wait.
 func (t *rawTransport) writeReady(fd uintptr) bool {
-	for t.wrote < len(t.out) {
-		n, err := ignoringEINTR(syscall.Write, fd, t.out[t.wrote:])
-		if err == syscall.EAGAIN {
-			break
-		}
-		if err != nil {
-			t.writeErr = os.NewSyscallError("write", err)
-			break
-		}
-		t.wrote += n
-	}
+	t.out, t.writeErr = writeAll(int(fd), t.out)
 	return true
+}
+
+// writeAll writes bufs until the socket takes no more, and returns the rest. It
+// changes the elements of bufs.
+func writeAll(fd int, bufs [][]byte) ([][]byte, error) {
+	for len(bufs) > 0 {
+		var n int
+		var err error
+		if len(bufs) == 1 {
+			n, err = syscall.Write(fd, bufs[0])
+		} else {
+			n, err = writev(fd, bufs)
+		}
+		switch err {
+		case nil:
+		case syscall.EINTR:
+			continue
+		case syscall.EAGAIN:
+			return bufs, nil
+		default:
+			return nil, os.NewSyscallError("write", err)
+		}
+		for len(bufs) > 0 && n >= len(bufs[0]) {
+			n -= len(bufs[0])
+			bufs = bufs[1:]
+		}
+		if n > 0 {
+			bufs[0] = bufs[0][n:]
+		}
+	}
+	return nil, nil
 }
 
 func (t *rawTransport) write(b []byte) error {

@@ -55,6 +55,10 @@ const (
 const (
 	SendFIN  = 1 << 0 // the frame ends its message
 	SendPart = 1 << 1 // the record goes on with the payload of the frame before
+
+	// SendApart: the payload is not in the record. The host writes it, FrameLen
+	// bytes, right behind the output of the call.
+	SendApart = 1 << 2
 )
 
 // Error classes.

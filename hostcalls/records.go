@@ -110,10 +110,13 @@ func ConsumeSend(b []byte) (h SendHeader, payload []byte, n int, err error) {
 // valid reports whether h's fields can stand beside each other.
 func (h *SendHeader) valid() bool {
 	switch {
-	case h.Flags&^(SendFIN|SendPart) != 0:
+	case h.Flags&^(SendFIN|SendPart|SendApart) != 0:
 		return false
 	case h.Opcode >= OpPing: // a control frame is whole: RFC 6455 §5.5
 		return h.Flags == SendFIN && uint64(h.Len) == h.FrameLen
+	}
+	if h.Flags&SendApart != 0 {
+		return h.Len == 0 && h.Flags&SendPart == 0
 	}
 	return uint64(h.Len) <= h.FrameLen || h.Flags&SendPart != 0
 }

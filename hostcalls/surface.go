@@ -165,6 +165,7 @@ func surfaceConstants() []ConstantGroup {
 		{"send_flag", "Flags of send records.", []Constant{
 			{"fin", SendFIN, "the frame ends its message"},
 			{"part", SendPart, "the payload goes on with the frame of the record before"},
+			{"apart", SendApart, "the payload is not here: the host writes it behind the output of the call"},
 		}},
 		{"event_kind", "Kinds of events; from closed on, the kind is the close code.", []Constant{
 			{"text", KindText, "a part of a text message"},

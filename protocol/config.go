@@ -69,6 +69,8 @@ type Config struct {
 	// of NextEvent and the next one, so Conns that one goroutine drives may share
 	// it.
 	Scratch []byte
+
+	filled bool // by WithDefaults
 }
 
 // Defaults of Config. Their reasons are in RATIONALE.md.
@@ -87,16 +89,34 @@ const (
 // without Random, or for an Extension without Scratch.
 var ErrConfig = errors.New("websocket: config: a limit is negative, a client has no Random, or an extension no Scratch")
 
+// WithDefaults returns cfg with the defaults filled in. Conns that are given the
+// result share it; otherwise each has a copy.
+func (cfg *Config) WithDefaults() *Config {
+	r := *cfg
+	r.fill()
+	return &r
+}
+
 // resolve returns cfg with defaults filled in for role.
 func (cfg *Config) resolve(role Role) (*Config, error) {
+	if cfg != nil && cfg.filled && (role == Server || cfg.Random != nil) {
+		return cfg, nil
+	}
 	var r Config
 	if cfg != nil {
 		r = *cfg
 	}
-	if r.MessageLimit < 0 || r.PartLimit < 0 || r.ControlLimit < 0 || r.ControlWindow < 0 || r.SendLimit < 0 ||
-		r.HandshakeTimeout < 0 || r.CloseTimeout < 0 || r.Head.MaxBytes < 0 || r.Head.MaxFields < 0 ||
-		role == Client && r.Random == nil {
+	if r.negative() || role == Client && r.Random == nil {
 		return nil, ErrConfig
+	}
+	r.fill()
+	return &r, nil
+}
+
+// fill replaces zeros by defaults. A Config with a negative limit is not filled.
+func (r *Config) fill() {
+	if r.negative() {
+		return
 	}
 	orDefault(&r.MessageLimit, defaultMessageLimit)
 	orDefault(&r.PartLimit, defaultPartLimit)
@@ -106,7 +126,13 @@ func (cfg *Config) resolve(role Role) (*Config, error) {
 	orDefault(&r.IdleTimeout, defaultIdleTimeout)
 	orDefault(&r.HandshakeTimeout, defaultHandshakeTimeout)
 	orDefault(&r.CloseTimeout, defaultCloseTimeout)
-	return &r, nil
+	r.filled = true
+}
+
+// negative reports whether a limit is, that must not be.
+func (r *Config) negative() bool {
+	return r.MessageLimit < 0 || r.PartLimit < 0 || r.ControlLimit < 0 || r.ControlWindow < 0 || r.SendLimit < 0 ||
+		r.HandshakeTimeout < 0 || r.CloseTimeout < 0 || r.Head.MaxBytes < 0 || r.Head.MaxFields < 0
 }
 
 func orDefault[T comparable](v *T, d T) {

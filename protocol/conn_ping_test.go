@@ -216,6 +216,15 @@ func TestReceiverPaused(t *testing.T) {
 	c.wantFrame("a Ping is due", 0x89, "")
 	c.ReceiverPaused(c.clock)
 	c.wantTimeout("a pause after it counts in the same way", 15*time.Second)
+
+	c = newTestConn(t, Client)
+	c.Receive(0, octets("82 01 | 61  82 01 | 62"))
+	var ev Event
+	c.NextEvent(&ev) // which takes the application a minute
+	c.clock = Time(time.Minute)
+	c.ReceiverPaused(c.clock)
+	c.wantEvent("what arrived before the pause", binaryEvent("b"))
+	c.wantTimeout("does not bring its time back", 15*time.Second)
 }
 
 func TestIdleTimeoutLate(t *testing.T) {

@@ -115,6 +115,20 @@ func (c *Conn) AppendMessage(b []byte, op Opcode, fin bool, p []byte) ([]byte, e
 	return append(b, p...), nil
 }
 
+// AppendBareHeader appends the header of a frame whose payload of length bytes the
+// driver sends by itself, right behind it. Only a server without an Extension can
+// do that: elsewhere payloads change on their way, and the error is ErrNotBare.
+func (c *Conn) AppendBareHeader(b []byte, op Opcode, fin bool, length uint64) ([]byte, error) {
+	if c.role == Client || c.ext != nil {
+		return b, ErrNotBare
+	}
+	b, err := c.BeginFrame(b, op, fin, length)
+	if err == nil {
+		c.out.rest = 0
+	}
+	return b, err
+}
+
 // Settled reports whether an open connection has nothing to drain: no input, no
 // output, no event. Its timer is no earlier than it was. Drivers use it to skip
 // the rest of the drain.

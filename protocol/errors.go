@@ -29,6 +29,10 @@ var (
 	// ErrCloseCode is returned for a close code that must not be sent.
 	ErrCloseCode = errors.New("websocket: close code must not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999")
 
+	// ErrNotBare is returned by AppendBareHeader where payloads do not go over the
+	// wire as they are.
+	ErrNotBare = errors.New("websocket: the payload is masked or encoded on its way")
+
 	// ErrMessageOrder is returned when a message is started while another is
 	// unfinished, or continued while none is.
 	ErrMessageOrder = errors.New("websocket: fragment does not follow the message in progress")

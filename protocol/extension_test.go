@@ -108,6 +108,12 @@ func TestExtensionDecodesInPieces(t *testing.T) {
 		c.wantEvent("output that fills Scratch", partEvent(KindBinary, "aaaa", "first", 0))
 		c.wantEvent("and once more, to the end", partEvent(KindBinary, "aaaa", "last", 0))
 		c.wantIdle("is all there is")
+		cut := naiveFrame(c.peer(), 0xc2, "\x06a\x01b")
+		c.receiveBytes(cut[:len(cut)-2])
+		c.wantEvent("what decoding made of a part of a frame", partEvent(KindBinary, "aaaa", "first", 2))
+		c.wantEvent("does not wait for the rest", partEvent(KindBinary, "aa", "", 2))
+		c.receiveBytes(cut[len(cut)-2:])
+		c.wantEvent("which comes", partEvent(KindBinary, "b", "last", 0))
 	})
 }
 

@@ -56,6 +56,9 @@ func (u *utf8Checker) complete() bool {
 // validUTF8 is utf8.Valid, with a longer stride over ASCII, which is most text:
 // BenchmarkUTF8.
 func validUTF8(b []byte) bool {
+	if len(b) >= vectorMin {
+		b = b[asciiVectors(b):]
+	}
 	const high = 0x8080808080808080
 	for len(b) >= 32 {
 		w := b[:32:32]

@@ -33,7 +33,7 @@ var importRules = []struct {
 	{folder: "host/cmd", allowed: []string{module + "/host", module + "/hostcalls", module + "/wasm",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x"}},
 	{folder: "host", allowed: []string{module + "/host", module + "/hostcalls", module + "/wasm",
-		"github.com/tetratelabs/wazero", "golang.org/x/net"}},
+		"github.com/tetratelabs/wazero", "golang.org/x/net", "golang.org/x/sys"}},
 }
 
 var archRules = []archRule{

@@ -2,22 +2,12 @@ package tests
 
 import (
 	"bytes"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/wasock/wasock/hostcalls"
 )
-
-// skipBUG skips a test that shows a bug until it is mended. WASOCK_BUGS=1 runs
-// it.
-func skipBUG(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("WASOCK_BUGS") == "" {
-		t.Skip("BUG " + what)
-	}
-}
 
 // wantTimer fails the test unless the last timer_set since the test asked last
 // was for an instant after the embedding's start.
@@ -34,7 +24,6 @@ func (e *embedding) wantTimer(what string, want time.Duration) {
 // ABI.md §6: a timer that fires early is harmless, and one that fired is gone. So
 // the engine sets it again while it needs one.
 func TestTimerIsSetAgainAfterItFired(t *testing.T) {
-	skipBUG(t, "wasm/engine/conns.go: drain returns before setTimer when Conn.Settled, so a timer that fired with nothing to send is never set again and the idle timeout is lost")
 	e := newEmbedding(t, compiledEngine)
 	h := e.accept(serverAccept())
 	e.wantTimer("opened at 1 s, a Ping falls due half of 30 s later", 16*time.Second)
@@ -51,7 +40,6 @@ func TestTimerIsSetAgainAfterItFired(t *testing.T) {
 // While there is no credit there is no idle timeout; with the credit it begins
 // anew.
 func TestTimerIsSetWhenCreditReturns(t *testing.T) {
-	skipBUG(t, "wasm/engine/conns.go: drain returns before setTimer when Conn.Settled, so conn_credit does not set the timer that fell away while the credit was 0")
 	e := newEmbedding(t, compiledEngine)
 	h := e.accept(serverAccept())
 	e.events(h, 0, e.export("conn_credit", h, 0, 0, e.now))
@@ -87,7 +75,6 @@ func TestIdleTimeoutStepByStep(t *testing.T) {
 // In the middle of a frame nothing can be sent: the timer is not set for the past
 // over and over, and what is due follows the frame.
 func TestPingAndPongWaitForTheFrameInProgress(t *testing.T) {
-	skipBUG(t, "wasm/engine/conns.go: send returns before flush when Conn.Settled, which does not look at a Pong or Ping that is due, so they wait for some later call that drains")
 	e := newEmbedding(t, compiledEngine)
 	h := e.accept(serverAccept())
 	e.send(h, sendRecord(hostcalls.OpBinary, hostcalls.SendFIN, "a", 2))
@@ -128,7 +115,6 @@ func TestCreditWithoutLimit(t *testing.T) {
 
 // The payload of an event is valid until the next call, not until the next event.
 func TestControlFramesThatAreCutKeepTheirPayloads(t *testing.T) {
-	skipBUG(t, "protocol/conn_recv.go, receiveControl: a control frame that the input cuts is gathered in in.control, which the Pong event before it in the same drain still points to")
 	e := newEmbedding(t, compiledEngine)
 	h := e.accept(serverAccept())
 	in := join(client.frame(0x8a, "AAAAAAAA"), client.frame(0x8a, "BBBBBBBB"))
@@ -141,7 +127,6 @@ func TestControlFramesThatAreCutKeepTheirPayloads(t *testing.T) {
 
 // Connection has no place in an answer over HTTP/2. RFC 9113 §8.2.2.
 func TestRefusalOverHTTP2(t *testing.T) {
-	skipBUG(t, "wasm/engine/lane.go, refuse: it answers with protocol.RefusalResponse where Request.Refusal would heed the HTTP version")
 	e := newEmbedding(t, compiledEngine)
 	a := serverAccept()
 	a.Method, a.Major, a.Minor = []byte("CONNECT"), 2, 0

@@ -109,6 +109,8 @@ export const SendFlag = Object.freeze({
   fin: 1,
   /** the payload goes on with the frame of the record before */
   part: 2,
+  /** the payload is not here: the host writes it behind the output of the call */
+  apart: 4,
 });
 
 /** Kinds of events; from closed on, the kind is the close code. */

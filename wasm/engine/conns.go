@@ -22,6 +22,11 @@ type slot struct {
 	armed     protocol.Time // what the host's timer is set for
 	transport protocol.TransportAction
 	responded bool // the response event was stored
+	connected bool // stream_connected was called
+
+	// timed: the host's timer is no later than the connection's, and stays so
+	// while messages come and go.
+	timed bool
 }
 
 // table holds the connections by handle.
@@ -97,7 +102,7 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 			n++
 			continue
 		}
-		if s.conn.Settled() {
+		if s.timed && s.conn.Settled() {
 			return int32(n)
 		}
 		var ev protocol.Event
@@ -144,6 +149,7 @@ func (s *slot) setTimer(h uint32) {
 		s.armed = t
 		timerSet(h, int64(t))
 	}
+	s.timed = true
 }
 
 // send turns the send records in b into frames, in place: a frame is never longer
@@ -153,6 +159,7 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 		out      []byte // the segment in progress; it ends before the record at b[at:]
 		segments = l.segments[:0]
 		result   error
+		apart    bool
 	)
 	for at := 0; at < len(b) && result == nil; {
 		r, payload, n, err := hostcalls.ConsumeSend(b[at:])
@@ -172,7 +179,12 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 			}
 			out = b[start:start]
 		}
-		if r.Opcode <= hostcalls.OpBinary && r.FrameLen == uint64(r.Len) && r.Flags&hostcalls.SendPart == 0 {
+		if r.Flags&hostcalls.SendApart != 0 && at+n != len(b) {
+			result = hostcalls.EINVAL
+			break
+		}
+		apart = r.Flags&hostcalls.SendApart != 0
+		if r.Opcode <= hostcalls.OpBinary && r.FrameLen == uint64(r.Len) && r.Flags <= hostcalls.SendFIN {
 			out, result = s.conn.AppendMessage(out, protocol.Opcode(r.Opcode), r.Flags&hostcalls.SendFIN != 0, payload)
 		} else {
 			out, result = s.appendRecord(out, r, payload)
@@ -185,8 +197,8 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 	if len(segments) > 0 {
 		streamWrite(h, segments)
 	}
-	if result == nil && s.conn.Settled() {
-		return 0
+	if result == nil && (apart || s.timed && s.conn.Settled()) {
+		return 0 // nothing may come between a header and the payload that is apart
 	}
 	s.flush(h, l)
 	return errnoOf(result).Ret()
@@ -195,6 +207,9 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 // appendRecord appends the frame, or the part of one, that a send record is for.
 func (s *slot) appendRecord(out []byte, r hostcalls.SendHeader, payload []byte) ([]byte, error) {
 	op := protocol.Opcode(r.Opcode)
+	if r.Flags&hostcalls.SendApart != 0 {
+		return s.conn.AppendBareHeader(out, op, r.Flags&hostcalls.SendFIN != 0, r.FrameLen)
+	}
 	if op.Control() {
 		return s.conn.AppendControl(out, op, payload)
 	}
@@ -216,6 +231,8 @@ func errnoOf(err error) hostcalls.Errno {
 		return hostcalls.ESTATE
 	case protocol.ErrSendQueueFull:
 		return hostcalls.EFULL
+	case protocol.ErrNotBare:
+		return hostcalls.ENOTSUP
 	}
 	return hostcalls.EINVAL
 }

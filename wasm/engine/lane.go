@@ -81,19 +81,23 @@ func (l *lane) put(b []byte) bool {
 
 // fail leaves err's record in tx for a call whose arguments were wrong.
 func (l *lane) fail(err error) int32 {
-	l.put(appendFailure(nil, err))
+	if !l.put(appendFailure(nil, err)) {
+		return hostcalls.EFULL.Ret()
+	}
 	return hostcalls.EINVAL.Ret()
 }
 
 // refuse leaves the response that refuses a request in tx, and err's record
 // after it.
-func (l *lane) refuse(err error) int32 {
+func (l *lane) refuse(request *protocol.Request, err error) int32 {
 	he, ok := err.(*protocol.HandshakeError)
 	if !ok {
 		return l.fail(err)
 	}
-	r := protocol.RefusalResponse(he)
-	l.put(appendFailure(appendResponse(nil, &r, "", ""), err))
+	r := request.Refusal(he)
+	if !l.put(appendFailure(appendResponse(nil, &r, "", ""), err)) {
+		return hostcalls.EFULL.Ret()
+	}
 	return hostcalls.EPROTO.Ret()
 }
 
@@ -108,6 +112,9 @@ func (l *lane) event(n int, ev *protocol.Event) {
 		r.Flags |= hostcalls.EventLast
 	}
 	switch {
+	case ev.Kind == protocol.KindPong:
+		// It may be in the Conn's own memory, which the next control frame reuses.
+		l.record(r, append([]byte(nil), ev.Payload...))
 	case ev.Kind == protocol.KindError:
 		l.record(r, appendFailure(nil, ev.Err))
 	case ev.Kind >= protocol.KindClosed:

@@ -79,7 +79,7 @@ func connAccept(laneIndex, length uint32, now int64) int32 {
 	}
 	accepted, bad := protocol.Accept(r, o)
 	if bad != nil {
-		return l.refuse(bad)
+		return l.refuse(r, bad)
 	}
 	c, bad := protocol.NewConn(protocol.Time(now), protocol.Server, accepted.Subprotocol, nil, configFor(a.Limits))
 	if bad != nil {
@@ -102,6 +102,10 @@ func streamConnected(h, laneIndex uint32, now int64) int32 {
 	if err != hostcalls.OK {
 		return err.Ret()
 	}
+	if s.connected {
+		return hostcalls.ESTATE.Ret()
+	}
+	s.connected = true
 	s.conn.SendRequest(protocol.Time(now))
 	return s.drain(h, l)
 }
@@ -183,7 +187,7 @@ func connTimeout(h, laneIndex, paused uint32, now int64) int32 {
 	if err != hostcalls.OK {
 		return err.Ret()
 	}
-	s.armed = protocol.Never
+	s.armed, s.timed = protocol.Never, false
 	if paused != 0 {
 		s.conn.ReceiverPaused(protocol.Time(now))
 	}
@@ -197,6 +201,7 @@ func connCredit(h, laneIndex uint32, credit, now int64) int32 {
 	if err != hostcalls.OK {
 		return err.Ret()
 	}
+	s.timed = false
 	s.conn.LimitCredit(protocol.Time(now), credit)
 	return s.drain(h, l)
 }

@@ -20,7 +20,7 @@ var lastConfig struct {
 func configFor(l hostcalls.Limits) *protocol.Config {
 	if lastConfig.config == nil || lastConfig.limits != l {
 		lastConfig.limits = l
-		lastConfig.config = &protocol.Config{
+		config := protocol.Config{
 			MessageLimit:     l.MessageLimit,
 			PartLimit:        int(l.PartLimit),
 			ControlLimit:     int(l.ControlLimit),
@@ -32,6 +32,7 @@ func configFor(l hostcalls.Limits) *protocol.Config {
 			Random:           random,
 			Scratch:          scratch[:],
 		}
+		lastConfig.config = config.WithDefaults()
 	}
 	return lastConfig.config
 }
@@ -46,12 +47,19 @@ func splitList(b []byte) []string {
 
 // fields decodes a field block.
 func fields(b []byte) (fs []protocol.Field, err error) {
-	for len(b) > 0 {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	// One string for all of them: allocations are what a handshake costs here.
+	all, rest := string(b), b
+	fs = make([]protocol.Field, 0, 16)
+	for len(rest) > 0 {
+		at := len(b) - len(rest) + hostcalls.FieldHeaderSize
 		var name, value []byte
-		if name, value, b, err = hostcalls.ConsumeField(b); err != nil {
+		if name, value, rest, err = hostcalls.ConsumeField(rest); err != nil {
 			return nil, err
 		}
-		fs = append(fs, protocol.Field{Name: string(name), Value: string(value)})
+		fs = append(fs, protocol.Field{Name: all[at : at+len(name)], Value: all[at+len(name) : at+len(name)+len(value)]})
 	}
 	return fs, nil
 }

@@ -44,6 +44,7 @@ enum wasock_opcode {
 enum wasock_send_flag {
 	WASOCK_SEND_FLAG_FIN = 1, /* the frame ends its message */
 	WASOCK_SEND_FLAG_PART = 2, /* the payload goes on with the frame of the record before */
+	WASOCK_SEND_FLAG_APART = 4, /* the payload is not here: the host writes it behind the output of the call */
 };
 
 /* Kinds of events; from closed on, the kind is the close code. */
