@@ -144,7 +144,7 @@ func (c *Conn) handshake(ctx context.Context) error {
 	if errors.As(e.Err, &he) {
 		return he
 	}
-	return &HandshakeError{Rule: "the connection ended before the response did", Err: e.Err}
+	return &HandshakeError{Rule: "the connection ended before the opening handshake did", Err: e.Err}
 }
 
 // onResponse keeps the response of the opening handshake.

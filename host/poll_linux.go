@@ -24,6 +24,7 @@ type poller struct {
 	file  *os.File    // epfd, for waiting in the runtime's own poller
 	watch atomic.Bool // the watchdog is awake
 	wake  chan struct{}
+	done  chan struct{} // closed with the poller
 
 	// seq is odd while a connection is handled, and another number for each. The
 	// owner counts it on when it is done; the watchdog, to take its place.
@@ -54,7 +55,7 @@ func newPoller(inst *instance) (*poller, error) {
 		_ = syscall.Close(epfd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	p := &poller{inst: inst, epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), wake: make(chan struct{}, 1)}
+	p := &poller{inst: inst, epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll"), wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go p.loop()
 	go p.watchdog()
 	return p, nil
@@ -63,7 +64,7 @@ func newPoller(inst *instance) (*poller, error) {
 // close ends the poller's goroutines. No connection uses it any more.
 func (p *poller) close() {
 	_ = p.file.Close()
-	close(p.wake)
+	close(p.done)
 }
 
 // loop handles events until the poller is closed or another loop took its place.
@@ -79,9 +80,6 @@ func (p *poller) loop() {
 		return n > 0
 	}
 	for raw.Read(poll) == nil {
-		if !p.watch.Load() && !p.watch.Swap(true) {
-			p.wake <- struct{}{}
-		}
 		for _, ev := range events[:n] {
 			t, suspended := p.find(ev)
 			if t == nil {
@@ -94,6 +92,9 @@ func (p *poller) loop() {
 				continue
 			}
 			seq := p.seq.Add(1)
+			if !p.watch.Load() && !p.watch.Swap(true) {
+				p.wake <- struct{}{} // there is room: it sleeps, or is about to
+			}
 			t.handle()
 			if !p.seq.CompareAndSwap(seq, seq+1) {
 				p.resume(t)
@@ -135,7 +136,11 @@ func (p *poller) watchdog() {
 	defer tick.Stop()
 	last := uint64(0)
 	for {
-		<-tick.C
+		select {
+		case <-tick.C:
+		case <-p.done:
+			return
+		}
 		seq := p.seq.Load()
 		switch {
 		case seq != last:
@@ -143,10 +148,16 @@ func (p *poller) watchdog() {
 		case seq%2 == 1:
 			p.replace(seq)
 		default:
-			p.watch.Store(false)
 			tick.Stop()
-			if _, ok := <-p.wake; !ok {
-				return
+			p.watch.Store(false)
+			// The loop counts before it looks whether anybody watches: a handler that
+			// began before this has been counted, one that begins later wakes us.
+			if p.seq.Load() == seq || p.watch.Swap(true) {
+				select {
+				case <-p.wake:
+				case <-p.done:
+					return
+				}
 			}
 			tick.Reset(watchInterval)
 		}

@@ -266,3 +266,17 @@ func TestHostileMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestControlLimitLeavesAnswersOut(t *testing.T) {
+	c := newTestConn(t, Server, func(cfg *Config) { cfg.ControlLimit = 2 })
+	for range 50 {
+		c.wantErr("a Ping of ours is sent", c.SendPing(nil), nil)
+		c.receive("8a 80 00000000")
+	}
+	c.wantState("any number of Pongs may answer as many Pings", StateOpen)
+	c.receive("8a 80 00000000")
+	c.receive("8a 80 00000000")
+	c.wantState("two more are unsolicited, which is the limit", StateOpen)
+	c.receive("8a 80 00000000")
+	c.wantState("a third is over it", StateClosed)
+}

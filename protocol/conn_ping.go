@@ -7,6 +7,8 @@ type keepalive struct {
 	pingedAt  Time // when it did
 	pingDue   bool // it waits until a frame may go
 
+	awaited int // Pings of ours that have no Pong yet
+
 	windowStart Time // of the control frames that are counted
 	controls    int
 }
@@ -25,7 +27,14 @@ func (k *keepalive) resume(now Time, hadNone bool) {
 }
 
 // countControl counts a Ping or Pong frame against ControlLimit.
-func (k *keepalive) countControl(now Time, cfg *Config) error {
+//
+// A Pong that answers a Ping of ours is not counted: how many there are is up to
+// us.
+func (k *keepalive) countControl(now Time, op Opcode, cfg *Config) error {
+	if op == OpPong && k.awaited > 0 {
+		k.awaited--
+		return nil
+	}
 	if now-k.windowStart >= Time(cfg.ControlWindow) {
 		k.windowStart, k.controls = now, 0
 	}

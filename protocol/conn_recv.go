@@ -153,7 +153,7 @@ func (c *Conn) checkHeader(h *Header) error {
 	case h.Opcode == OpClose:
 		return nil // there is only one
 	case h.Opcode.Control():
-		return c.alive.countControl(c.now, c.cfg)
+		return c.alive.countControl(c.now, h.Opcode, c.cfg)
 	}
 	// RFC 6455 §5.4: the fragments of two messages do not interleave.
 	if (h.Opcode == OpContinuation) != in.inMessage {

@@ -220,6 +220,9 @@ func (c *Conn) appendFrame(b []byte, op Opcode, fin bool, rsv byte, p []byte) []
 // header returns the header of a frame of c's.
 func (c *Conn) header(op Opcode, fin bool, rsv byte, length uint64) Header {
 	h := Header{FIN: fin, RSV: rsv, Opcode: op, Length: length}
+	if op == OpPing {
+		c.alive.awaited++
+	}
 	if c.role == Client {
 		h.Masked = true
 		h.Key = c.maskingKey()

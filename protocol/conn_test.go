@@ -514,6 +514,21 @@ func TestConfig(t *testing.T) {
 	}
 }
 
+func TestConfigWithDefaults(t *testing.T) {
+	cfg := (&Config{PartLimit: 7}).WithDefaults()
+	for _, role := range []Role{Server, Client} {
+		if r, err := cfg.resolve(role); (err == nil) != (role == Server) || err == nil && r != cfg {
+			t.Errorf("a %v resolves it to %p, %v, want %p itself, or ErrConfig without Random", role, r, err, cfg)
+		}
+	}
+	if cfg.PartLimit != 7 || cfg.MessageLimit != defaultMessageLimit {
+		t.Errorf("the defaults are filled in: got %+v", cfg)
+	}
+	if _, err := NewConn(0, Server, "", nil, (&Config{PartLimit: -1}).WithDefaults()); err != ErrConfig {
+		t.Errorf("a negative limit stays an error: got %v", err)
+	}
+}
+
 func TestTimeSaturates(t *testing.T) {
 	for _, test := range []struct {
 		t    Time

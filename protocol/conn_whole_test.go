@@ -159,6 +159,23 @@ func TestAppendMessage(t *testing.T) {
 	})
 }
 
+func TestAppendBareHeader(t *testing.T) {
+	c := newTestConn(t, Server)
+	b, err := c.AppendBareHeader([]byte("b"), OpText, false, 200)
+	c.wantErr("a server sends payload as it is", err, nil)
+	b, err = c.AppendBareHeader(b, OpContinuation, true, 1)
+	c.wantErr("and goes on at once", err, nil)
+	if want := octets("'b'  01 7e | 00c8  80 01"); !bytes.Equal(b, want) {
+		t.Errorf("the headers are % x, want % x", b, want)
+	}
+	_, err = c.AppendBareHeader(nil, OpContinuation, true, 1)
+	c.wantErr("in the order of messages", err, ErrMessageOrder)
+	_, err = newTestConn(t, Client).AppendBareHeader(nil, OpText, true, 1)
+	c.wantErr("a client masks", err, ErrNotBare)
+	_, err = newExtendedConn(t, Server, &fakeExtension{}, scratch(1)).AppendBareHeader(nil, OpText, true, 1)
+	c.wantErr("an extension encodes", err, ErrNotBare)
+}
+
 func TestSettled(t *testing.T) {
 	bothRoles(t, func(t *testing.T, role Role) {
 		c := newTestConn(t, role)

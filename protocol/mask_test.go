@@ -26,10 +26,19 @@ func counting(n int) []byte {
 	return b
 }
 
+// lengths are all up to 200 bytes, and some about the strides of longer ones.
+func lengths() []int {
+	all := []int{255, 256, 257, 319, 320, 321, 511, 512, 513, 1023, 1024, 1025, 1500, 4100}
+	for n := range 201 {
+		all = append(all, n)
+	}
+	return all
+}
+
 func TestMaskBytesIsTheNaiveTwin(t *testing.T) {
 	key := binary.LittleEndian.Uint32(testKey[:])
 	for offset := range 16 { // in memory
-		for n := range 201 {
+		for _, n := range lengths() {
 			memory := counting(offset + n + 8)
 			want := bytes.Clone(memory)
 			copy(want[offset:], naiveMask(testKey, 0, want[offset:offset+n]))
@@ -49,10 +58,10 @@ func TestMaskBytesIsTheNaiveTwin(t *testing.T) {
 }
 
 func TestMaskBytesResumes(t *testing.T) {
-	const n = 140
+	const n = 330
 	want := naiveMask(testKey, 0, counting(n))
 	for first := range n + 1 {
-		for _, second := range []int{0, 1, 3, 4, 7, 64, n} {
+		for _, second := range []int{0, 1, 3, 4, 7, 64, 300, n} {
 			b := counting(n)
 			middle := min(first+second, n)
 			key := binary.LittleEndian.Uint32(testKey[:])

@@ -2,8 +2,10 @@
 
 package protocol
 
+import "math"
+
 // vectorMin is out of reach: there are no vectors here.
-const vectorMin = 1 << 62
+const vectorMin = math.MaxInt
 
 // The naive twins of the functions for the build that has vectors.
 

@@ -1,0 +1,117 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+var coderLibrary = library{name: "coder", peer: coderPeer{}, ways: ways{
+	answers: func(code int, reason string) (int, string) { return code, reason },
+}}
+
+type coderPeer struct{}
+
+func (coderPeer) dial(ctx context.Context, url string, roots *x509.CertPool, o options) (conn, *http.Response, error) {
+	c := &coderConn{inbox: newInbox()}
+	cc, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}},
+		HTTPHeader: o.header, Subprotocols: o.subprotocols, OnPingReceived: c.onPing,
+	})
+	if err != nil {
+		return nil, response, err
+	}
+	return c.start(ctx, cc, o), response, nil
+}
+
+func (coderPeer) accept(ctx context.Context, w http.ResponseWriter, r *http.Request, o options) (conn, error) {
+	c := &coderConn{inbox: newInbox()}
+	for name, values := range o.header {
+		w.Header()[name] = values
+	}
+	cc, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: o.subprotocols, OnPingReceived: c.onPing})
+	if err != nil {
+		return nil, err
+	}
+	return c.start(ctx, cc, o), nil
+}
+
+type coderConn struct {
+	*inbox
+	c *websocket.Conn
+}
+
+func (c *coderConn) start(ctx context.Context, cc *websocket.Conn, o options) conn {
+	c.c = cc
+	cc.SetReadLimit(-1)
+	if o.readLimit > 0 {
+		cc.SetReadLimit(int64(o.readLimit))
+	}
+	go c.read(ctx)
+	return c
+}
+
+func (c *coderConn) onPing(_ context.Context, p []byte) bool {
+	c.pings <- append([]byte(nil), p...)
+	return true // and the library answers it
+}
+
+// read puts what Read returns into the inbox until the connection ends.
+func (c *coderConn) read(ctx context.Context) {
+	defer func() { _ = c.c.CloseNow() }()
+	for {
+		t, p, err := c.c.Read(ctx)
+		var ce websocket.CloseError
+		switch {
+		case errors.As(err, &ce):
+			c.put(closedBy(int(ce.Code), ce.Reason))
+			return
+		case err != nil:
+			c.put(closedWithout)
+			return
+		}
+		c.put(event{kind: coderKind(t), payload: p})
+	}
+}
+
+func coderKind(t websocket.MessageType) kind {
+	if t == websocket.MessageText {
+		return text
+	}
+	return binary
+}
+
+func coderType(k kind) websocket.MessageType {
+	if k == text {
+		return websocket.MessageText
+	}
+	return websocket.MessageBinary
+}
+
+func (c *coderConn) subprotocol() string { return c.c.Subprotocol() }
+
+func (c *coderConn) send(ctx context.Context, k kind, p []byte) error {
+	return c.c.Write(ctx, coderType(k), p)
+}
+
+func (c *coderConn) sendFragments(ctx context.Context, k kind, p []byte, size int, between func() error) error {
+	w, err := c.c.Writer(ctx, coderType(k))
+	if err != nil {
+		return err
+	}
+	err = cut(p, size, between, func(piece []byte) error { _, err := w.Write(piece); return err })
+	return errors.Join(err, w.Close())
+}
+
+// ping chooses the application data itself: a count.
+func (c *coderConn) ping(ctx context.Context, _ []byte) error { return c.c.Ping(ctx) }
+
+func (c *coderConn) close(code int, reason string) error {
+	return c.c.Close(websocket.StatusCode(code), reason)
+}
+
+func (c *coderConn) drop() { _ = c.c.CloseNow() }

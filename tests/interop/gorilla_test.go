@@ -1,0 +1,119 @@
+package interop
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+var gorillaLibrary = library{name: "gorilla", peer: gorillaPeer{}}
+
+type gorillaPeer struct{}
+
+func (gorillaPeer) dial(ctx context.Context, url string, roots *x509.CertPool, o options) (conn, *http.Response, error) {
+	d := websocket.Dialer{
+		TLSClientConfig: &tls.Config{RootCAs: roots}, Subprotocols: o.subprotocols, WriteBufferSize: o.frameSize,
+	}
+	gc, response, err := d.DialContext(ctx, url, o.header)
+	if err != nil {
+		return nil, response, err
+	}
+	return newGorillaConn(gc, o), response, nil
+}
+
+func (gorillaPeer) accept(_ context.Context, w http.ResponseWriter, r *http.Request, o options) (conn, error) {
+	u := websocket.Upgrader{Subprotocols: o.subprotocols, WriteBufferSize: o.frameSize}
+	gc, err := u.Upgrade(w, r, o.header)
+	if err != nil {
+		return nil, err
+	}
+	return newGorillaConn(gc, o), nil
+}
+
+type gorillaConn struct {
+	*inbox
+	c *websocket.Conn
+}
+
+func newGorillaConn(gc *websocket.Conn, o options) *gorillaConn {
+	c := &gorillaConn{newInbox(), gc}
+	gc.SetReadLimit(int64(o.readLimit))
+	pong := gc.PingHandler()
+	gc.SetPingHandler(func(p string) error {
+		c.pings <- []byte(p)
+		return pong(p)
+	})
+	gc.SetPongHandler(func(p string) error {
+		c.pongs <- []byte(p)
+		return nil
+	})
+	go c.read()
+	return c
+}
+
+// read puts what ReadMessage returns into the inbox until the connection ends.
+func (c *gorillaConn) read() {
+	defer c.c.Close()
+	for {
+		t, p, err := c.c.ReadMessage()
+		var ce *websocket.CloseError
+		switch {
+		case errors.As(err, &ce) && ce.Code != abnormal:
+			c.put(closedBy(ce.Code, ce.Text))
+			return
+		case err != nil:
+			c.put(closedWithout)
+			return
+		}
+		c.put(event{kind: gorillaKind(t), payload: p})
+	}
+}
+
+func gorillaKind(t int) kind {
+	if t == websocket.TextMessage {
+		return text
+	}
+	return binary
+}
+
+func gorillaType(k kind) int {
+	if k == text {
+		return websocket.TextMessage
+	}
+	return websocket.BinaryMessage
+}
+
+func (c *gorillaConn) subprotocol() string { return c.c.Subprotocol() }
+
+func (c *gorillaConn) send(_ context.Context, k kind, p []byte) error {
+	return c.c.WriteMessage(gorillaType(k), p)
+}
+
+// sendFragments relies on a write buffer of size bytes: a frame is written each
+// time that it is full.
+func (c *gorillaConn) sendFragments(_ context.Context, k kind, p []byte, size int, between func() error) error {
+	w, err := c.c.NextWriter(gorillaType(k))
+	if err != nil {
+		return err
+	}
+	err = cut(p, size, between, func(piece []byte) error { _, err := w.Write(piece); return err })
+	return errors.Join(err, w.Close())
+}
+
+func (c *gorillaConn) ping(ctx context.Context, p []byte) error {
+	if err := c.c.WriteControl(websocket.PingMessage, p, time.Now().Add(patience)); err != nil {
+		return err
+	}
+	return c.waitPong(ctx, p)
+}
+
+func (c *gorillaConn) close(code int, reason string) error {
+	return c.c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(patience))
+}
+
+func (c *gorillaConn) drop() { _ = c.c.Close() }
