@@ -151,10 +151,21 @@ func (c *Conn) BufferedAmount() int {
 // returned unless the connection is open, ErrInvalidUTF8 for text that is not
 // UTF-8, ErrMessageInProgress while a Writer is open.
 func (c *Conn) Send(t MessageType, p []byte) error {
-	if t == MessageText && !utf8.Valid(p) {
-		return ErrInvalidUTF8
+	if err := checkMessage(t, p); err != nil {
+		return err
 	}
 	return c.send(uint8(t), hostcalls.SendFIN, p)
+}
+
+// checkMessage checks what a caller wants to send.
+func checkMessage(t MessageType, p []byte) error {
+	switch {
+	case t == MessageText && !utf8.Valid(p):
+		return ErrInvalidUTF8
+	case t != MessageText && t != MessageBinary:
+		return ErrInvalidArgument
+	}
+	return nil
 }
 
 // send sends one frame, through the cork if there is one.

@@ -93,3 +93,27 @@ func BenchmarkEngineSend(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEngineAccept is what the engine has to do with an opening handshake.
+func BenchmarkEngineAccept(b *testing.B) {
+	c, l := benchConn(b)
+	fields := hostcalls.AppendField(nil, "Host", "127.0.0.1:9001")
+	for _, f := range [][2]string{
+		{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-Websocket-Version", "13"},
+		{"Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"Origin", "http://127.0.0.1:9001"},
+		{"User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"}, {"Accept-Language", "en"},
+	} {
+		fields = hostcalls.AppendField(fields, f[0], f[1])
+	}
+	record := hostcalls.AppendAccept(nil, hostcalls.Accept{Method: []byte("GET"), Target: []byte("/"), Fields: fields, Major: 1, Minor: 1})
+	b.ReportAllocs()
+	for b.Loop() {
+		n := copy(l.tx, record)
+		c.handle = 0
+		r := c.inst.call(c, l, c.inst.fn.connAccept, uint64(l.index), uint64(n), uint64(now()))
+		if r <= 0 {
+			b.Fatal(failure(l.tx))
+		}
+		c.inst.free(uint32(r))
+	}
+}

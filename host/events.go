@@ -209,7 +209,10 @@ func (c *Conn) deliverCorked(l *lane, r int32) int32 {
 		if r&hostcalls.More == 0 {
 			break
 		}
+		// What was sent meanwhile goes out before what follows in the input, which
+		// may end the connection.
 		c.mu.Lock()
+		_ = c.uncork(l)
 		r = c.call(l, c.inst.fn.connContinue, uint64(now()))
 		c.mu.Unlock()
 		if r < 0 {

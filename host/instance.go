@@ -87,6 +87,7 @@ type lanePool struct {
 	mu    sync.Mutex
 	avail sync.Cond
 	free  []*lane
+	left  atomic.Int32 // len(free), for scarce
 	total int
 }
 
@@ -106,6 +107,7 @@ func (p *lanePool) get() *lane {
 	n := len(p.free) - 1
 	l := p.free[n]
 	p.free = p.free[:n]
+	p.left.Store(int32(n))
 	p.mu.Unlock()
 	return l
 }
@@ -116,16 +118,13 @@ func (p *lanePool) put(l *lane) {
 	l.staged = 0
 	p.mu.Lock()
 	p.free = append(p.free, l)
+	p.left.Store(int32(len(p.free)))
 	p.mu.Unlock()
 	p.avail.Signal()
 }
 
 // scarce reports whether no lane is left for others.
-func (p *lanePool) scarce() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.free) == 0
-}
+func (p *lanePool) scarce() bool { return p.left.Load() == 0 }
 
 // takeAll waits until every lane is back, and keeps them.
 func (p *lanePool) takeAll() {

@@ -266,23 +266,25 @@ func (c *Conn) linger() {
 // later has sent the message, or leaves the rest of it to the buffer. Either way
 // the connection stays usable.
 func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
-	if t == MessageText && !utf8.Valid(p) {
-		return ErrInvalidUTF8
+	if err := checkMessage(t, p); err != nil {
+		return err
 	}
-	if c.stream == nil {
+	if c.stream != nil {
+		if err := c.acquire(ctx, c.stream.writer); err != nil {
+			return err
+		}
+		defer func() { <-c.stream.writer }()
+	}
+	for {
+		// Other senders may have filled the queue since it was drained.
+		err := c.send(uint8(t), hostcalls.SendFIN, p)
+		if err != ErrSendQueueFull {
+			return err
+		}
 		if err := c.drained(ctx); err != nil {
 			return err
 		}
-		return c.Send(t, p)
 	}
-	if err := c.acquire(ctx, c.stream.writer); err != nil {
-		return err
-	}
-	defer func() { <-c.stream.writer }()
-	if err := c.drained(ctx); err != nil {
-		return err
-	}
-	return c.send(uint8(t), hostcalls.SendFIN, p)
 }
 
 // drained waits until no more than SendLimit bytes are buffered.
@@ -315,6 +317,9 @@ func (c *Conn) drained(ctx context.Context) error {
 // Writer returns a writer of one message, which is sent in fragments as it is
 // written, and ends when the writer is closed. Until then other writers wait.
 func (c *Conn) Writer(ctx context.Context, t MessageType) (io.WriteCloser, error) {
+	if err := checkMessage(t, nil); err != nil {
+		return nil, err
+	}
 	if c.stream == nil {
 		return nil, ErrEventStyle
 	}

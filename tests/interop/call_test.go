@@ -25,7 +25,7 @@ type call struct {
 }
 
 // patience is how long a conversation may take. It is far above what any does.
-const patience = 30 * time.Second
+const patience = 5 * time.Second
 
 func newCall(t *testing.T, lib library, r role, scheme string) *call {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

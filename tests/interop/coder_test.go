@@ -6,12 +6,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/coder/websocket"
 )
 
 var coderLibrary = library{name: "coder", peer: coderPeer{}, ways: ways{
-	answers: func(code int, reason string) (int, string) { return code, reason },
+	answers:     func(code int, reason string) (int, string) { return code, reason },
+	hidesReason: true, // of the answer that Close reads
 }}
 
 type coderPeer struct{}
@@ -43,6 +46,9 @@ func (coderPeer) accept(ctx context.Context, w http.ResponseWriter, r *http.Requ
 type coderConn struct {
 	*inbox
 	c *websocket.Conn
+
+	closing atomic.Bool // close has been called, and tells how it ended unless read does
+	told    sync.Once
 }
 
 func (c *coderConn) start(ctx context.Context, cc *websocket.Conn, o options) conn {
@@ -68,10 +74,12 @@ func (c *coderConn) read(ctx context.Context) {
 		var ce websocket.CloseError
 		switch {
 		case errors.As(err, &ce):
-			c.put(closedBy(int(ce.Code), ce.Reason))
+			c.tell(closedBy(int(ce.Code), ce.Reason))
+			return
+		case err != nil && c.closing.Load():
 			return
 		case err != nil:
-			c.put(closedWithout)
+			c.tell(closedWithout)
 			return
 		}
 		c.put(event{kind: coderKind(t), payload: p})
@@ -110,8 +118,25 @@ func (c *coderConn) sendFragments(ctx context.Context, k kind, p []byte, size in
 // ping chooses the application data itself: a count.
 func (c *coderConn) ping(ctx context.Context, _ []byte) error { return c.c.Ping(ctx) }
 
+// close reads the answer itself if read does not come first. All that it tells of
+// an answer with the same code is that there was one.
 func (c *coderConn) close(code int, reason string) error {
-	return c.c.Close(websocket.StatusCode(code), reason)
+	c.closing.Store(true)
+	err := c.c.Close(websocket.StatusCode(code), reason)
+	var ce websocket.CloseError
+	switch {
+	case err == nil:
+		c.tell(closedBy(code, ""))
+	case errors.As(err, &ce):
+		c.tell(closedBy(int(ce.Code), ce.Reason))
+		err = nil
+	default:
+		c.tell(closedWithout)
+	}
+	return err
 }
+
+// tell tells how the connection ended.
+func (c *coderConn) tell(ev event) { c.told.Do(func() { c.put(ev) }) }
 
 func (c *coderConn) drop() { _ = c.c.CloseNow() }

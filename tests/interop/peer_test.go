@@ -192,9 +192,9 @@ type ways struct {
 	// the same code and no reason.
 	answers func(code int, reason string) (int, string)
 
-	closesAtOnce      bool // it closes the transport after its Close frame, and does not wait for ours
-	needsSubprotocol  bool // it gives up where no subprotocol is common
-	oneValuePerField  bool // it writes only the first value of a response field
-	acceptsAnyOrigin  bool // it leaves Origin to the application
-	checksCloseReason bool // it sends no reason that is not UTF-8
+	closesAtOnce     bool // it closes the transport after its Close frame, and does not wait for ours
+	needsSubprotocol bool // it gives up where no subprotocol is common
+	oneValuePerField bool // it writes only the first value of a response field
+	acceptsAnyOrigin bool // it leaves Origin to the application
+	hidesReason      bool // it does not always show the reason of the answer to its Close frame
 }

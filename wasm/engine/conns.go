@@ -105,6 +105,12 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 		if s.timed && s.conn.Settled() {
 			return int32(n)
 		}
+		if n > 0 && s.conn.Buffered() > 0 {
+			// What follows may fail or close the connection. The host answers these
+			// messages first, as it would if they had come alone.
+			s.flush(h, l)
+			return int32(n) | hostcalls.More
+		}
 		var ev protocol.Event
 		if !s.conn.NextEvent(&ev) {
 			break
