@@ -138,27 +138,43 @@ func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response
 	defer c.mu.Unlock()
 	n := c.inst.call(c, l, c.inst.fn.connAccept, uint64(l.index), uint64(len(record)), uint64(now()))
 	e := hostcalls.Errno(-n)
-	answer := append([]byte(nil), l.tx[:min(len(l.tx), maxAnswer)]...)
+	answer := l.tx[:min(len(l.tx), maxAnswer)]
 	switch {
 	case n > 0:
 		c.handle = uint32(n)
 		c.inst.add(c.handle, c)
-		response, _, err := hostcalls.ConsumeResponse(answer)
+		response, err := responseOf(answer)
 		if err != nil {
 			c.inst.free(c.handle)
 		}
 		return response, err
 	case e == hostcalls.EPROTO:
-		response, size, err := hostcalls.ConsumeResponse(answer)
+		_, size, err := hostcalls.ConsumeResponse(answer)
+		if err != nil {
+			return hostcalls.Response{}, err
+		}
+		refusal := failure(answer[size:])
+		response, err := responseOf(answer[:size])
 		if err != nil {
 			return response, err
 		}
-		return response, failure(answer[size:])
+		return response, refusal
 	case e == hostcalls.EINVAL:
 		return hostcalls.Response{}, failure(answer)
 	default:
 		return hostcalls.Response{}, callError(e)
 	}
+}
+
+// responseOf decodes the response record at the start of b, which is the guest's
+// memory, and copies it.
+func responseOf(b []byte) (hostcalls.Response, error) {
+	_, n, err := hostcalls.ConsumeResponse(b)
+	if err != nil {
+		return hostcalls.Response{}, err
+	}
+	r, _, err := hostcalls.ConsumeResponse(append([]byte(nil), b[:n]...))
+	return r, err
 }
 
 // maxAnswer is the most bytes of records that the engine answers a request with.

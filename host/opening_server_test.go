@@ -19,7 +19,7 @@ import (
 // "cross-site WebSocket hijacking".
 func TestOpeningAsServer(t *testing.T) {
 	h := newHost(t, host.Config{})
-	refusals := make(chan error, 1)
+	refusals := make(chan error, 100)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := h.Accept(w, r, &host.AcceptOptions{Origins: []string{"https://friend.example", "https://*.family.example"}})
 		if err == nil {
@@ -58,7 +58,6 @@ func TestOpeningAsServer(t *testing.T) {
 		{"empty key", instead(sampleKey, ""), 400, "Sec-WebSocket-Key", ""},
 		{"key of 15 bytes", instead(sampleKey, "dGhlIHNhbXBsZSBub25j"), 400, "Sec-WebSocket-Key", ""},
 		{"key not base64", instead(sampleKey, "dGhlIHNhbXBsZSBub25jZ!=="), 400, "Sec-WebSocket-Key", ""},
-		{"key with bits left over", instead(sampleKey, "dGhlIHNhbXBsZSBub25jZR=="), 400, "Sec-WebSocket-Key", ""},
 		{"two keys", upgradeRequest + key, 400, "Sec-WebSocket-Key", ""},
 		{"two Hosts", upgradeRequest + "Host: b\r\n", 400, "", ""},
 		{"no Host", without("Host: 127.0.0.1\r\n"), 400, "", ""},
@@ -101,7 +100,11 @@ func TestOpeningAsServer(t *testing.T) {
 			if x.name == "two Hosts" || x.name == "no Host" {
 				return // net/http refuses these itself
 			}
-			err = <-refusals
+			select {
+			case err = <-refusals:
+			case <-newContext(t).Done():
+				t.Fatal("Accept returns")
+			}
 			var he *host.HandshakeError
 			switch {
 			case x.status == 101 && err != nil:
@@ -121,7 +124,6 @@ func TestOpeningAsServer(t *testing.T) {
 			t.Fatalf("a page without TLS is foreign to a server with it: %v, %v", resp, err)
 		}
 		_ = resp.Body.Close()
-		<-refusals
 	})
 }
 
@@ -187,8 +189,7 @@ func TestSlowHead(t *testing.T) {
 	if resp, err := http.ReadResponse(p.r, nil); err != nil || resp.StatusCode != 101 {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	deadline := time.After(60 * time.Millisecond)
-	<-deadline
+	<-time.After(60 * time.Millisecond) // the time that is measured
 	p.send("81 02 6869")
 	p.wantFrame("the connection outlives the time for its head", 0x81, "hi")
 }

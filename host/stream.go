@@ -269,6 +269,9 @@ func (c *Conn) Write(ctx context.Context, t MessageType, p []byte) error {
 	if err := checkMessage(t, p); err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if c.stream != nil {
 		if err := c.acquire(ctx, c.stream.writer); err != nil {
 			return err

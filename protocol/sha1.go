@@ -49,19 +49,17 @@ func sha1Block(h *[5]uint32, block []byte) {
 		w[i] = bits.RotateLeft32(w[i-3]^w[i-8]^w[i-14]^w[i-16], 1)
 	}
 	a, b, c, d, e := h[0], h[1], h[2], h[3], h[4]
-	for i, x := range w {
-		var f, k uint32
-		switch {
-		case i < 20:
-			f, k = b&c|^b&d, 0x5a827999
-		case i < 40:
-			f, k = b^c^d, 0x6ed9eba1
-		case i < 60:
-			f, k = b&c|b&d|c&d, 0x8f1bbcdc
-		default:
-			f, k = b^c^d, 0xca62c1d6
-		}
-		a, b, c, d, e = bits.RotateLeft32(a, 5)+f+e+k+x, a, bits.RotateLeft32(b, 30), c, d
+	for _, x := range w[:20] {
+		a, b, c, d, e = bits.RotateLeft32(a, 5)+(b&c|^b&d)+e+0x5a827999+x, a, bits.RotateLeft32(b, 30), c, d
+	}
+	for _, x := range w[20:40] {
+		a, b, c, d, e = bits.RotateLeft32(a, 5)+(b^c^d)+e+0x6ed9eba1+x, a, bits.RotateLeft32(b, 30), c, d
+	}
+	for _, x := range w[40:60] {
+		a, b, c, d, e = bits.RotateLeft32(a, 5)+(b&c|b&d|c&d)+e+0x8f1bbcdc+x, a, bits.RotateLeft32(b, 30), c, d
+	}
+	for _, x := range w[60:] {
+		a, b, c, d, e = bits.RotateLeft32(a, 5)+(b^c^d)+e+0xca62c1d6+x, a, bits.RotateLeft32(b, 30), c, d
 	}
 	h[0] += a
 	h[1] += b

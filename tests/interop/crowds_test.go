@@ -25,7 +25,7 @@ var crowds = []conversation{
 		}
 	}},
 	{"1000 messages each way at once", func(c *call) {
-		p := c.open(options{}, options{})
+		p := c.greeted(options{})
 		var all sync.WaitGroup
 		failed := make(chan error, 2)
 		for _, way := range p.ways() {
@@ -51,8 +51,8 @@ var crowds = []conversation{
 		}
 	}},
 	{"8 MiB each way at once", func(c *call) {
-		p := c.open(options{}, options{})
 		payload := binaryOf(8 << 20)
+		p := c.greeted(options{partLimit: len(payload)/gorillaFrame + 1})
 		var all sync.WaitGroup
 		for _, way := range p.ways() {
 			all.Go(func() { _ = way.from.send(c.ctx, binary, payload) }) // that it failed shows below
@@ -62,6 +62,16 @@ var crowds = []conversation{
 			c.wantMessage(way.name, way.to, binary, payload)
 		}
 	}},
+}
+
+// greeted opens a connection and lets them speak first: what we send before that
+// is another conversation's, "8 MiB from us at once".
+func (c *call) greeted(ours options) *pair {
+	c.Helper()
+	p := c.open(ours, options{})
+	c.must("send", p.theirs.send(c.ctx, text, []byte("welcome")))
+	c.wantMessage("they speak first", p.ours, text, []byte("welcome"))
+	return p
 }
 
 // askMany dials s, sends messages that nobody else sends, and checks that they

@@ -16,7 +16,7 @@ var gwsLibrary = library{name: "gws", peer: gwsPeer{}, ways: ways{
 	// https://www.rfc-editor.org/rfc/rfc6455.html#section-7.1.5 has 1005 for a
 	// Close frame without a code; emitClose of
 	// https://github.com/lxzan/gws/blob/v1.8.9/conn.go has 0.
-	noCodeAs: func(int) int { return 0 },
+	noCodeIsZero: true,
 
 	// https://www.rfc-editor.org/rfc/rfc6455.html#section-5.5.1 says that the
 	// answer typically holds the same code; emitClose answers those below 1016

@@ -46,11 +46,11 @@ func (m *matrix) String() string {
 	for i, r := range roles {
 		fmt.Fprintf(&b, "%d: we are %s\n", i+1, r.name)
 	}
-	fmt.Fprintf(&b, "%-44s", "\nconversation (schemes that passed, - skipped)")
+	fmt.Fprintf(&b, "%-48s", "\nconversation (schemes that passed, - skipped)")
 	for _, lib := range libraries {
 		fmt.Fprintf(&b, "  %-*s", 2*len(roles), lib.name)
 	}
-	fmt.Fprintf(&b, "\n%-44s", "")
+	fmt.Fprintf(&b, "\n%-48s", "")
 	for range libraries {
 		b.WriteString("  ")
 		for i := range roles {
@@ -58,7 +58,7 @@ func (m *matrix) String() string {
 		}
 	}
 	for _, conv := range conversations {
-		fmt.Fprintf(&b, "\n%-44s", conv.name)
+		fmt.Fprintf(&b, "\n%-48s", conv.name)
 		for _, lib := range libraries {
 			b.WriteString("  ")
 			for _, r := range roles {

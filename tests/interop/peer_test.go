@@ -185,13 +185,11 @@ type library struct {
 // ways are what a library does otherwise than the rest. The zero value is what
 // RFC 6455 says or, where it leaves a choice, what most do.
 type ways struct {
-	// noCodeAs is what it reports for a Close frame without a code, unless 1005.
-	noCodeAs func(code int) int
-
 	// answers is the Close frame that it answers one with. By default it holds
 	// the same code and no reason.
 	answers func(code int, reason string) (int, string)
 
+	noCodeIsZero     bool // it reports 0 for a Close frame without a code, not 1005
 	closesAtOnce     bool // it closes the transport after its Close frame, and does not wait for ours
 	needsSubprotocol bool // it gives up where no subprotocol is common
 	oneValuePerField bool // it writes only the first value of a response field

@@ -90,9 +90,7 @@ func use(h, laneIndex uint32) (*slot, *lane, hostcalls.Errno) {
 // drain stores the events that there are and hands over the output, as the
 // package comment of protocol has it. It returns what the export returns.
 func (s *slot) drain(h uint32, l *lane) int32 {
-	if len(l.records) > 0 {
-		l.records = l.records[:0]
-	}
+	l.forget()
 	l.unread = 0
 	n := 0
 	for n < eventsCap-1 {

@@ -20,7 +20,8 @@ const (
 	maxSegment = bufferLen/largePart + 1
 )
 
-// A lane is the buffers that one call uses. hostcalls/ABI.md §2.
+// A lane is the buffers that one call uses. hostcalls/ABI.md §2. It holds no
+// pointer, so that the collector need not look through its buffers.
 type lane struct {
 	rx     [bufferLen]byte
 	tx     [bufferLen]byte
@@ -28,13 +29,16 @@ type lane struct {
 	unread uint32
 
 	segments [maxSegment]hostcalls.Segment
-	records  [][]byte // what event records point to besides payloads, kept from the collector
 }
 
 var (
 	lanes   [laneCount]lane
 	layout  []byte
 	scratch [32 << 10]byte // where extensions decode to
+
+	// records are what a lane's event records point to besides payloads, kept from
+	// the collector.
+	records [laneCount][][]byte
 )
 
 // layoutRecord returns the layout record, made once.
@@ -65,9 +69,7 @@ func laneWithInput(i, length uint32) (*lane, hostcalls.Errno) {
 	case length > bufferLen:
 		return nil, hostcalls.EINVAL
 	}
-	l := &lanes[i]
-	l.records = l.records[:0]
-	return l, hostcalls.OK
+	return &lanes[i], hostcalls.OK
 }
 
 // put stores a record at the start of tx.
@@ -75,13 +77,13 @@ func (l *lane) put(b []byte) bool {
 	if len(b) > len(l.tx) {
 		return false
 	}
-	copy(l.tx[:], b)
+	copy(l.tx[:], b) // nothing, if b was appended to tx
 	return true
 }
 
 // fail leaves err's record in tx for a call whose arguments were wrong.
 func (l *lane) fail(err error) int32 {
-	if !l.put(appendFailure(nil, err)) {
+	if !l.put(appendFailure(l.tx[:0], err)) {
 		return hostcalls.EFULL.Ret()
 	}
 	return hostcalls.EINVAL.Ret()
@@ -95,7 +97,7 @@ func (l *lane) refuse(request *protocol.Request, err error) int32 {
 		return l.fail(err)
 	}
 	r := request.Refusal(he)
-	if !l.put(appendFailure(appendResponse(nil, &r, "", ""), err)) {
+	if !l.put(appendFailure(appendResponse(l.tx[:0], &r, "", ""), err)) {
 		return hostcalls.EFULL.Ret()
 	}
 	return hostcalls.EPROTO.Ret()
@@ -128,8 +130,22 @@ func (l *lane) event(n int, ev *protocol.Event) {
 	}
 }
 
+// index is l's number.
+func (l *lane) index() uintptr {
+	return (uintptr(unsafe.Pointer(l)) - uintptr(unsafe.Pointer(&lanes))) / unsafe.Sizeof(*l)
+}
+
+// forget lets go of the records of the call before.
+func (l *lane) forget() {
+	if i := l.index(); len(records[i]) > 0 {
+		clear(records[i])
+		records[i] = records[i][:0]
+	}
+}
+
 // record makes b the payload of r.
 func (l *lane) record(r *hostcalls.Event, b []byte) {
-	l.records = append(l.records, b)
+	i := l.index()
+	records[i] = append(records[i], b)
 	r.Ptr, r.Len = addressOf(b), uint32(len(b))
 }

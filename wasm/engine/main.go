@@ -85,7 +85,7 @@ func connAccept(laneIndex, length uint32, now int64) int32 {
 	if bad != nil {
 		return l.fail(bad)
 	}
-	if !l.put(appendResponse(nil, &accepted.Response, accepted.Subprotocol, accepted.Extensions)) {
+	if !l.put(appendResponse(l.tx[:0], &accepted.Response, accepted.Subprotocol, accepted.Extensions)) {
 		return hostcalls.EFULL.Ret()
 	}
 	h, err := conns.add(c)

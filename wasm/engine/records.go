@@ -64,8 +64,11 @@ func fields(b []byte) (fs []protocol.Field, err error) {
 	return fs, nil
 }
 
+// fieldBlock is where a response's fields are gathered.
+var fieldBlock [4 << 10]byte
+
 func appendResponse(b []byte, r *protocol.Response, subprotocol, extensions string) []byte {
-	var block []byte
+	block := fieldBlock[:0]
 	for _, f := range r.Fields {
 		block = hostcalls.AppendField(block, f.Name, f.Value)
 	}
