@@ -13,7 +13,7 @@ help: ## print this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the echo server, hold a conversation with it, show the wire, keep serving
-	@$(GO) run ./host/cmd/wasock demo
+	@mkdir -p bin && $(GO) build -o bin/wasock ./host/cmd/wasock && bin/wasock demo
 
 test: ## run every test that needs only Go
 	$(GO) test ./...

@@ -221,7 +221,7 @@ func TestExtensionErrors(t *testing.T) {
 	})
 }
 
-type stuckExtension struct{ fakeExtension }
+type stuckExtension struct{}
 
 func (stuckExtension) Decode(dst, src []byte, last bool) (out []byte, n int, done bool, err error) {
 	return dst, 0, false, nil
