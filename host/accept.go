@@ -68,11 +68,7 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 		inst.free(c.handle)
 		return nil, err
 	}
-	c.state.Store(int32(StateOpen))
-	if err := h.add(c); err != nil {
-		c.abort(err)
-		return nil, err
-	}
+	c.state.CompareAndSwap(int32(StateConnecting), int32(StateOpen))
 	h.accepted.Add(1)
 	c.mu.Lock()
 	if c.deadline < c.armed {
@@ -142,7 +138,9 @@ func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response
 	switch {
 	case n > 0:
 		c.handle = uint32(n)
-		c.inst.add(c.handle, c)
+		if !c.inst.add(c.handle, c) {
+			return hostcalls.Response{}, ErrEngineTrapped
+		}
 		response, err := responseOf(answer)
 		if err != nil {
 			c.inst.free(c.handle)
@@ -212,8 +210,7 @@ func (c *Conn) hijack(w http.ResponseWriter, response hostcalls.Response) error 
 		return &HandshakeError{Rule: "the response could not be written", Err: err}
 	}
 	c.subprotocol = string(response.Subprotocol)
-	c.tr = newTransport(nc)
-	return nil
+	return c.attach(nc)
 }
 
 // writeHead writes the head of an HTTP/1.1 response, as the engine decided it.

@@ -88,7 +88,10 @@ type Conn struct {
 	message assembly                   // of an EventHandler's message that came in parts
 	stream  *streamState               // nil where there is a handler
 	end     atomic.Pointer[CloseError] // how it ended
-	failure error                      // why, before end is known; under deliver or mu
+	failure error                      // why; under mu
+	failed  bool                       // the handler was told why; under deliver
+	budget  int                        // what a batch of events may still cost; under deliver
+	arrived int64                      // bytes of the message that is arriving; under deliver
 
 	first       []byte // bytes that arrived before the transport was ours
 	subprotocol string
@@ -278,6 +281,10 @@ func (c *Conn) call(l *lane, f api.Function, args ...uint64) int32 {
 	a[0], a[1] = uint64(c.handle), uint64(l.index)
 	n := copy(a[2:], args)
 	r := c.inst.call(c, l, f, a[:2+n]...)
+	if r > 0 && int(r&^hostcalls.More) > len(l.events)/hostcalls.EventSize {
+		c.inst.distrust("it stored more events than a lane holds")
+		r = hostcalls.EIO.Ret()
+	}
 	c.settle(l)
 	return r
 }
@@ -347,6 +354,23 @@ func (c *Conn) timeout() {
 	c.deliver.Unlock()
 }
 
+// attach makes the transport over nc that of c, and c one of the host's
+// connections. It fails, and closes nc, if c or the host ended meanwhile.
+func (c *Conn) attach(nc net.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := error(ErrEngineTrapped)
+	if !c.finished {
+		err = c.host.add(c)
+	}
+	if err != nil {
+		_ = nc.Close()
+		return err
+	}
+	c.tr = newTransport(nc)
+	return nil
+}
+
 // finish closes the transport and forgets the connection. The caller holds mu.
 func (c *Conn) finish() {
 	if c.finished {
@@ -357,7 +381,9 @@ func (c *Conn) finish() {
 		c.timer.Stop()
 	}
 	c.out.fail(ErrClosed)
-	_ = c.tr.close()
+	if c.tr != nil {
+		_ = c.tr.close()
+	}
 	c.inst.free(c.handle)
 	c.host.remove(c)
 }

@@ -69,9 +69,7 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 		inst.free(c.handle)
 		return nil, nil, err
 	}
-	c.tr = newTransport(nc)
-	if err := h.add(c); err != nil {
-		_ = nc.Close()
+	if err := c.attach(nc); err != nil {
 		inst.free(c.handle)
 		return nil, nil, err
 	}
@@ -107,7 +105,9 @@ func (c *Conn) openClient(url string, o *DialOptions) error {
 	switch e := hostcalls.Errno(-r); {
 	case r > 0 && c.target != nil:
 		c.handle = uint32(r)
-		c.inst.add(c.handle, c)
+		if !c.inst.add(c.handle, c) {
+			return ErrEngineTrapped
+		}
 		return nil
 	case c.denied != nil:
 		return c.denied

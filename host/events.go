@@ -99,7 +99,8 @@ func (c *Conn) serveEvents() {
 	if c.inst.poller != nil {
 		if t, ok := c.tr.(interface{ socket() net.Conn }); ok {
 			c.mu.Lock()
-			polled := !c.finished && c.inst.poller.add(c, t.socket())
+			// A flusher that is under way has the transport: it is not taken over then.
+			polled := !c.finished && !c.out.flushing && c.inst.poller.add(c, t.socket())
 			c.mu.Unlock()
 			if polled {
 				return
@@ -148,6 +149,7 @@ func (c *Conn) input(l *lane, n int) bool {
 // deliverInput is input for a caller that holds deliver and mu; it unlocks mu.
 func (c *Conn) deliverInput(l *lane, n int) bool {
 	c.inst.counter.bytesReceived.Add(uint64(n))
+	c.budget = maxBatch
 	r := c.call(l, c.inst.fn.streamReceived, uint64(n), uint64(now()))
 	if r > 0 && c.handler != nil && !c.inst.lanes.scarce() {
 		c.cork = l
@@ -159,6 +161,9 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 	}
 	if r < 0 {
 		c.lost(r)
+		c.mu.Lock()
+		c.finish()
+		c.mu.Unlock()
 		return false
 	}
 	return true
@@ -166,16 +171,18 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 
 // ended tells the engine that the transport is at its end, because of err.
 func (c *Conn) ended(err error) {
-	l := c.inst.lanes.get()
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
+	l := c.inst.lanes.get()
 	c.mu.Lock()
 	if c.failure == nil && !errors.Is(err, io.EOF) && !c.finished {
 		c.failure = err
 	}
 	r := c.call(l, c.inst.fn.streamEnded, uint64(now()))
 	c.mu.Unlock()
-	r = c.deliverAll(l, r, false)
+	if r = c.deliverAll(l, r, false); r >= 0 {
+		r = hostcalls.EBADF.Ret() // an engine that did not say how it ended says no more
+	}
 	c.lost(r)
 	c.mu.Lock()
 	c.finish()
@@ -188,11 +195,10 @@ func (c *Conn) lost(r int32) {
 	if r >= 0 || c.end.Load() != nil {
 		return
 	}
-	err := c.failure
+	err := c.cause()
 	if err == nil && hostcalls.Errno(-r) == hostcalls.EIO {
 		err = ErrEngineTrapped
 	}
-	c.failure = nil
 	if err != nil {
 		c.onError(err)
 	}
@@ -213,7 +219,7 @@ func (c *Conn) deliverCorked(l *lane, r int32) int32 {
 		// may end the connection.
 		c.mu.Lock()
 		_ = c.uncork(l)
-		r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+		r = c.goOn(l)
 		c.mu.Unlock()
 		if r < 0 {
 			break
@@ -231,6 +237,7 @@ func (c *Conn) deliverCorked(l *lane, r int32) int32 {
 // where they are views: for handlers while lanes are scarce, for streams always.
 // The caller holds deliver.
 func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
+	c.budget = maxBatch
 	if r <= 0 {
 		c.inst.lanes.put(l)
 		return r
@@ -245,7 +252,7 @@ func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
 				return r
 			}
 			c.mu.Lock()
-			r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+			r = c.goOn(l)
 			c.mu.Unlock()
 			if r < 0 {
 				c.inst.lanes.put(l)
@@ -263,15 +270,17 @@ func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
 			ev := l.event(i)
 			p, ok := c.copied(ev)
 			if !ok {
-				p = nil
+				c.inst.distrust(hostileEvent)
+				r = hostcalls.EIO.Ret()
+				break
 			}
 			events = append(events, owned{ev, p})
 		}
-		if r&hostcalls.More == 0 || !more {
+		if r < 0 || r&hostcalls.More == 0 || !more {
 			break
 		}
 		c.mu.Lock()
-		r = c.call(l, c.inst.fn.connContinue, uint64(now()))
+		r = c.goOn(l)
 		c.mu.Unlock()
 		if r < 0 {
 			break
@@ -284,11 +293,27 @@ func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
 	return r
 }
 
+// goOn calls conn_continue. The caller holds deliver and mu.
+func (c *Conn) goOn(l *lane) int32 {
+	if c.budget -= roundCost; c.budget < 0 {
+		c.inst.distrust("it makes more of its input than there can be in it")
+		return hostcalls.EIO.Ret()
+	}
+	return c.call(l, c.inst.fn.connContinue, uint64(now()))
+}
+
+// maxBatch is the most bytes of payload that are copied for what one input of a
+// lane leads to: 320 KiB at 100:1, and as much again. A round of conn_continue
+// counts for roundCost, and an event for eventCost, so that neither goes on for
+// ever.
+const (
+	maxBatch  = 64 << 20
+	roundCost = 4 << 10
+	eventCost = 64
+)
+
 // event returns the event record i of the lane.
 func (l *lane) event(i int) hostcalls.Event {
-	if (i+1)*hostcalls.EventSize > len(l.events) {
-		return hostcalls.Event{Kind: hostcalls.KindError} // a hostile count: an error record that cannot be read
-	}
 	return hostcalls.ConsumeEvent(l.events[i*hostcalls.EventSize:])
 }
 
@@ -302,9 +327,14 @@ func (c *Conn) view(ev hostcalls.Event) ([]byte, bool) {
 
 // copied returns a copy of the payload of ev.
 func (c *Conn) copied(ev hostcalls.Event) ([]byte, bool) {
+	if c.budget -= int(min(ev.Len, maxBatch)) + eventCost; c.budget < 0 {
+		return nil, false
+	}
 	p, ok := c.view(ev)
 	return append([]byte(nil), p...), ok
 }
+
+const hostileEvent = "an event record points outside the memory, or at too much of it"
 
 // dispatch does what an event is for. payload gives its payload, or false where
 // the record is out of range: then the engine cannot be trusted any more.
@@ -314,7 +344,7 @@ func (c *Conn) dispatch(ev hostcalls.Event, payload func(hostcalls.Event) ([]byt
 	}
 	p, ok := payload(ev)
 	if !ok {
-		c.inst.distrust("an event record points outside the memory")
+		c.inst.distrust(hostileEvent)
 		return
 	}
 	switch {
@@ -327,31 +357,45 @@ func (c *Conn) dispatch(ev hostcalls.Event, payload func(hostcalls.Event) ([]byt
 	case ev.Kind == hostcalls.KindOpen:
 		c.onOpen()
 	case ev.Kind == hostcalls.KindError:
-		err := failure(p)
-		if c.failure != nil { // the transport's own error says more than that it ended
-			err = c.failure
-			c.failure = nil
+		c.mu.Lock()
+		if c.failure == nil { // the transport's own error says more than that it ended
+			c.failure = failure(p)
 		}
-		c.failure = err
-		c.onError(err)
+		c.mu.Unlock()
+		c.onError(c.cause())
 	case ev.Kind >= hostcalls.KindClosed:
 		c.onClose(&CloseError{
-			Code: CloseCode(ev.Kind), Reason: string(p), Err: c.failure,
+			Code: CloseCode(ev.Kind), Reason: string(p), Err: c.cause(),
 			WasClean: ev.Flags&hostcalls.EventClean != 0, ByPeer: ev.Flags&hostcalls.EventByPeer != 0,
 		})
 	}
 }
 
+// cause returns why the connection fails, or nil.
+func (c *Conn) cause() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failure
+}
+
 func (c *Conn) onOpen() {
-	c.state.Store(int32(StateOpen))
-	if c.handler != nil {
+	if c.state.CompareAndSwap(int32(StateConnecting), int32(StateOpen)) && c.handler != nil {
 		c.handler.OnOpen(c)
 	}
 }
 
 func (c *Conn) onPart(p part, rest uint64) {
+	if p.first {
+		c.arrived = 0
+	}
+	// The engine holds the limit. This is for one that does not.
+	if c.arrived += int64(len(p.payload)); c.arrived > c.limits.messageLimit() {
+		c.inst.distrust("it delivers more of a message than MessageLimit")
+		return
+	}
 	if p.last {
 		c.inst.counter.messagesReceived.Add(1)
+		c.arrived = 0
 	}
 	if c.handler == nil {
 		c.stream.push(p)
@@ -384,7 +428,8 @@ func (c *Conn) onError(err error) {
 	if c.ReadyState() != StateConnecting {
 		c.state.Store(int32(StateClosing))
 	}
-	if c.handler != nil {
+	if c.handler != nil && !c.failed {
+		c.failed = true
 		c.handler.OnError(c, err)
 	}
 }

@@ -158,12 +158,15 @@ func (h *Host) replace(dead *instance, conns []*Conn) {
 		h.retired.add(dead.counter.load())
 		switch {
 		case err == nil && !h.closed:
-			h.instances[i] = fresh
+			h.instances[i], fresh = fresh, nil
 		case err != nil:
 			h.logger.Error("websocket engine instance cannot be replaced", "error", err)
 		}
 	}
 	go dead.close()
+	if fresh != nil { // the host ended meanwhile
+		go fresh.close()
+	}
 }
 
 // Shutdown closes every connection with 1001 "Server shutting down", waits until
@@ -204,7 +207,9 @@ func (h *Host) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// Close ends every connection without a closing handshake and frees the engine.
+// Close ends every connection without a closing handshake. The engine is freed
+// once the EventHandlers have returned; Close does not wait for that, and may be
+// called by one.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	h.closed = true
@@ -227,15 +232,20 @@ func (h *Host) end() {
 	}
 	h.mu.Unlock()
 	for _, c := range conns {
-		_ = c.CloseNow()
+		c.kill(ErrClosed)
 	}
 	for _, inst := range instances {
 		inst.mu.Lock()
 		inst.dead = true
 		inst.mu.Unlock()
-		inst.close()
 	}
-	if len(instances) > 0 {
+	if len(instances) == 0 {
+		return
+	}
+	go func() {
+		for _, inst := range instances {
+			inst.close()
+		}
 		_ = h.runtime.Close(context.Background())
-	}
+	}()
 }

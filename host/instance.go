@@ -27,6 +27,7 @@ type instance struct {
 	lanes   lanePool
 	poller  *poller // nil where the system has none
 	counter counter
+	closing sync.Once
 
 	mu      sync.Mutex // guards what follows, and every call
 	conns   map[uint32]*Conn
@@ -89,6 +90,7 @@ type lanePool struct {
 	free  []*lane
 	left  atomic.Int32 // len(free), for scarce
 	total int
+	shut  bool // the guest's memory is gone, or about to be
 }
 
 func (p *lanePool) init(n int) {
@@ -101,8 +103,12 @@ func (p *lanePool) init(n int) {
 // the last one, while a handler runs.
 func (p *lanePool) get() *lane {
 	p.mu.Lock()
-	for len(p.free) == 0 {
+	for len(p.free) == 0 && !p.shut {
 		p.avail.Wait()
+	}
+	if p.shut {
+		p.mu.Unlock()
+		return newSpareLane()
 	}
 	n := len(p.free) - 1
 	l := p.free[n]
@@ -117,6 +123,10 @@ func (p *lanePool) put(l *lane) {
 	l.out = l.out[:0]
 	l.staged = 0
 	p.mu.Lock()
+	if p.shut {
+		p.mu.Unlock()
+		return
+	}
 	p.free = append(p.free, l)
 	p.left.Store(int32(len(p.free)))
 	p.mu.Unlock()
@@ -126,11 +136,23 @@ func (p *lanePool) put(l *lane) {
 // scarce reports whether no lane is left for others.
 func (p *lanePool) scarce() bool { return p.left.Load() == 0 }
 
-// takeAll waits until every lane is back, and keeps them.
+// takeAll waits until every lane is back, and keeps them. From then on get returns
+// spare ones.
 func (p *lanePool) takeAll() {
 	for range p.total {
 		p.get()
 	}
+	p.mu.Lock()
+	p.shut = true
+	p.mu.Unlock()
+	p.avail.Broadcast()
+}
+
+// newSpareLane returns a lane that is in no guest's memory, for those who come
+// after the instance has ended: their calls fail.
+func newSpareLane() *lane {
+	b := make([]byte, 16<<10)
+	return &lane{rx: b, tx: b}
 }
 
 // call calls f for c with lane l. It returns what the export returned, or EIO
@@ -186,11 +208,20 @@ func (inst *instance) distrust(why string) {
 	}
 }
 
-// add makes h name c.
-func (inst *instance) add(h uint32, c *Conn) {
+// add makes h name c. It reports false if the instance has failed meanwhile, or
+// gave h to another connection before.
+func (inst *instance) add(h uint32, c *Conn) bool {
 	inst.mu.Lock()
+	defer inst.mu.Unlock()
+	switch {
+	case inst.dead:
+		return false
+	case inst.conns[h] != nil:
+		inst.trapped(errors.New("a handle names two connections"))
+		return false
+	}
 	inst.conns[h] = c
-	inst.mu.Unlock()
+	return true
 }
 
 // free forgets the connection h.
@@ -207,11 +238,13 @@ func (inst *instance) free(h uint32) {
 	}
 }
 
-// close ends the instance once nobody uses its memory.
+// close ends the instance once nobody uses its memory. It may be called twice.
 func (inst *instance) close() {
-	inst.lanes.takeAll()
-	if inst.poller != nil {
-		inst.poller.close()
-	}
-	_ = inst.mod.Close(context.Background())
+	inst.closing.Do(func() {
+		inst.lanes.takeAll()
+		if inst.poller != nil {
+			inst.poller.close()
+		}
+		_ = inst.mod.Close(context.Background())
+	})
 }

@@ -16,7 +16,8 @@ type Limits struct {
 	// fragments together. Default 16 MiB.
 	MessageLimit int64
 
-	// PartLimit is the most fragments of one received message. Default 1,024.
+	// PartLimit is the most fragments of fewer than 4 KiB of one received message.
+	// Default 1,024.
 	PartLimit int
 
 	// ControlLimit is the most control frames received within ControlWindow.
@@ -75,6 +76,8 @@ func (l *Limits) record() hostcalls.Limits {
 		ControlLimit: int32(l.ControlLimit), HeadLenLimit: int32(l.HeadLimit), HeadFieldsLimit: int32(l.HeadFieldLimit),
 	}
 }
+
+func (l *Limits) messageLimit() int64 { return orDefault(l.MessageLimit, 16<<20) }
 
 func (l *Limits) sendLimit() int { return orDefault(l.SendLimit, 1<<20) }
 

@@ -1,6 +1,10 @@
 package host
 
-import "github.com/wasock/wasock/hostcalls"
+import (
+	"time"
+
+	"github.com/wasock/wasock/hostcalls"
+)
 
 // blockedAt is how many bytes wait before the engine is told that the transport
 // is behind: less is not worth a call.
@@ -54,7 +58,7 @@ func (c *Conn) write(bufs [][]byte) {
 	if !o.flushing {
 		var err error
 		if bufs, err = c.tr.tryWrite(bufs); err != nil {
-			o.fail(err)
+			c.outputFailed(err)
 			return
 		}
 	}
@@ -83,7 +87,7 @@ func (c *Conn) flushReady() {
 	rest, err := c.tr.tryWrite([][]byte{o.pending})
 	switch {
 	case err != nil:
-		o.fail(err)
+		c.outputFailed(err)
 	case len(rest) > 0:
 		o.pending = rest[0]
 	default:
@@ -133,7 +137,7 @@ func (c *Conn) flush() {
 		c.mu.Lock()
 		o.inFlight = 0
 		if err != nil {
-			o.fail(err)
+			c.outputFailed(err)
 		}
 		if o.buffered() <= c.limits.sendLimit() {
 			o.wake()
@@ -142,6 +146,17 @@ func (c *Conn) flush() {
 		if spare = b; cap(spare) > blockedAt {
 			spare = nil
 		}
+	}
+}
+
+// outputFailed drops the output. What the peer sent before may still be read, its
+// Close among it; after CloseTimeout the connection ends in any case. The caller
+// holds mu.
+func (c *Conn) outputFailed(err error) {
+	first := c.out.err == nil
+	c.out.fail(err)
+	if first && !c.finished {
+		time.AfterFunc(orDefault(c.limits.CloseTimeout, 5*time.Second), func() { c.abort(err) })
 	}
 }
 

@@ -287,8 +287,8 @@ func (t *pollTransport) update() {
 // handle reads what can be read without waiting, and delivers it.
 func (t *pollTransport) handle() {
 	c := t.conn
-	l := c.inst.lanes.get()
 	c.deliver.Lock()
+	l := c.inst.lanes.get()
 	c.mu.Lock()
 	if c.finished {
 		c.mu.Unlock()

@@ -542,12 +542,25 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 // CloseNow ends the connection without a closing handshake: the peer sees the
 // transport end. RFC 6455 §7.1.7.
 func (c *Conn) CloseNow() error {
-	c.abort(ErrClosed)
+	if c.end.Load() != nil {
+		// It ended already. Our answer to the peer's Close may still be on its way,
+		// and the transport closes by itself.
+		if c.stream != nil {
+			c.linger()
+		}
+		return nil
+	}
+	c.kill(ErrClosed)
+	return nil
+}
+
+// kill ends the connection here and now.
+func (c *Conn) kill(err error) {
+	c.abort(err)
 	if c.stream == nil {
-		return nil // serve finds out, and OnClose follows
+		return // whoever serves it finds out, and OnClose follows
 	}
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	c.lost(hostcalls.EBADF.Ret())
-	return nil
 }

@@ -93,6 +93,21 @@ func PutSendHeader(b []byte, h SendHeader) {
 	le.PutUint64(b[8:], h.FrameLen)
 }
 
+// SimpleSend returns the opcode and the length in bytes of the payload of the send
+// record at the start of b if it is the commonest one: a whole frame that ends its
+// message, and lies whole in b. Otherwise n is negative, and ConsumeSend tells.
+// It is small enough to be inlined.
+func SimpleSend(b []byte) (opcode uint8, n int) {
+	if len(b) >= SendHeaderSize {
+		h := le.Uint64(b)
+		n = int(uint32(h))
+		if h>>40 == SendFIN && le.Uint64(b[8:]) == uint64(n) && n <= len(b)-SendHeaderSize {
+			return uint8(h >> 32), n
+		}
+	}
+	return 0, -1
+}
+
 // ConsumeSend decodes the send record at the start of b: its header, its payload
 // as a view of b, and its length in bytes.
 func ConsumeSend(b []byte) (h SendHeader, payload []byte, n int, err error) {

@@ -31,8 +31,8 @@ type Config struct {
 	// fragments together. Default 16 MiB.
 	MessageLimit int64
 
-	// PartLimit is the most fragments of one received message, empty ones
-	// included. Default 1,024.
+	// PartLimit is the most fragments of fewer than 4 KiB, empty ones included, of
+	// one received message. Default 1,024.
 	PartLimit int
 
 	// ControlLimit is the most Ping and Pong frames received within ControlWindow.

@@ -5,6 +5,11 @@ import (
 	"math/bits"
 )
 
+// freePart is the length from which on a fragment does not count against PartLimit:
+// libraries that write through a buffer of 4 KiB make such fragments of any message,
+// and what is limited is the work that is out of proportion to the payload.
+const freePart = 4 << 10
+
 // unlimitedCredit is the credit of a Conn whose consumer has not limited it.
 const unlimitedCredit = 1 << 62
 
@@ -170,8 +175,10 @@ func (c *Conn) checkHeader(h *Header) error {
 			in.kind = KindText
 		}
 	}
-	if in.parts++; in.parts > c.cfg.PartLimit {
-		return &LimitError{CodePolicyViolation, "PartLimit", uint64(c.cfg.PartLimit), uint64(in.parts)}
+	if h.Length < freePart {
+		if in.parts++; in.parts > c.cfg.PartLimit {
+			return &LimitError{CodePolicyViolation, "PartLimit", uint64(c.cfg.PartLimit), uint64(in.parts)}
+		}
 	}
 	// Length is below 1<<63, and size at most the limit: the sum does not wrap.
 	if total := h.Length + uint64(in.size); total > uint64(c.cfg.MessageLimit) {

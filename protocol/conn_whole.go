@@ -2,91 +2,115 @@ package protocol
 
 import "encoding/binary"
 
-// NextMessage is NextEvent for what is most of the work of most connections: a
-// message of one frame that lies whole in the input. It returns its kind and
-// payload, a view as in Event. It reports false whenever anything else is next,
-// and has changed nothing then: NextEvent goes on from there.
+// A Message is a whole message: a KindText or KindBinary event with First and Last.
+type Message struct {
+	Kind    Kind
+	Payload []byte // a view, as in Event
+}
+
+// NextMessages is NextEvent for what is most of the work of most connections:
+// messages of one frame that lie whole in the input. It stores as many as come
+// next, up to len(dst), and returns how many. Before anything else, NextEvent goes
+// on.
 //
-// It is one function without calls on the way of a short message, because calls
-// are what costs in the sandbox: BenchmarkEngineReceive in package host pays for
-// it. TestNextMessageIsNextEvent holds the two together.
-func (c *Conn) NextMessage() (kind Kind, payload []byte, ok bool) {
+// It loops, and makes no call for a short message, because calls are what costs in
+// the sandbox: BenchmarkEngineReceive in package host pays for it.
+// TestNextMessagesIsNextEvent holds the two together.
+func (c *Conn) NextMessages(dst []Message) int {
 	in := &c.in
-	b := in.b
-	if len(b) < 2 || in.inMessage || in.inFrame || in.headLen != 0 || c.state != StateOpen {
-		return 0, nil, false
+	if in.inMessage || in.inFrame || in.headLen != 0 || c.state != StateOpen {
+		return 0
 	}
-	// FIN, no reserved bit, opcode text or binary: everything else is not here.
-	b0 := b[0]
-	if b0 != bitFIN|byte(OpBinary) && b0 != bitFIN|byte(OpText) {
-		return 0, nil, false
-	}
-	masked := b[1]&bitMasked != 0
-	if masked != (c.role == Server) {
-		return 0, nil, false
-	}
-	length, n := int(b[1]&^bitMasked), 2
-	switch length {
-	case 126:
-		if len(b) < 4 {
-			return 0, nil, false
+	var (
+		b      = in.b
+		room   = min(in.credit, c.cfg.MessageLimit)
+		server = c.role == Server
+		count  int
+	)
+	for count < len(dst) && len(b) >= 2 {
+		// FIN, no reserved bit, opcode text or binary: everything else is not here.
+		b0, b1 := b[0], b[1]
+		if b0 != bitFIN|byte(OpBinary) && b0 != bitFIN|byte(OpText) || b1&bitMasked != 0 != server {
+			break
 		}
-		length, n = int(b[2])<<8|int(b[3]), 4
-		if length < 126 {
-			return 0, nil, false
-		}
-	case 127:
-		if len(b) < 10 {
-			return 0, nil, false
-		}
-		long := binary.BigEndian.Uint64(b[2:])
-		if long < 1<<16 || long >= 1<<31 { // an int may have 32 bits
-			return 0, nil, false
-		}
-		length, n = int(long), 10
-	}
-	var key uint32
-	if masked {
-		if len(b) < n+4 {
-			return 0, nil, false
-		}
-		key = binary.LittleEndian.Uint32(b[n:])
-		n += 4
-	}
-	if len(b)-n < length || int64(length) > c.cfg.MessageLimit || int64(length) > in.credit {
-		return 0, nil, false
-	}
-	payload = b[n : n+length : n+length]
-	if masked {
-		if length >= 64 {
-			maskBytes(key, payload)
-		} else {
-			k := uint64(key) | uint64(key)<<32
-			p := payload
-			for len(p) >= 8 {
-				binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k)
-				p = p[8:]
-			}
-			for i := range p {
-				p[i] ^= byte(k)
-				k >>= 8
+		length, n := int(b1&^bitMasked), 2
+		if length >= 126 {
+			if length, n = longLength(b, length); n == 0 {
+				break
 			}
 		}
-	}
-	kind = KindBinary
-	if b0 == bitFIN|byte(OpText) {
-		kind = KindText
-		if !validUTF8(payload) {
-			if masked {
-				maskBytes(key, payload) // as it came, for NextEvent to fail at the right byte
+		var key uint32
+		if server {
+			if len(b) < n+4 {
+				break
 			}
-			return 0, nil, false
+			key = binary.LittleEndian.Uint32(b[n:])
+			n += 4
+		}
+		if len(b)-n < length || int64(length) > room || int64(length) > in.credit {
+			break
+		}
+		p := b[n : n+length : n+length]
+		if server {
+			maskWhole(key, p)
+		}
+		kind := KindBinary
+		if b0 == bitFIN|byte(OpText) {
+			kind = KindText
+			if !validUTF8(p) {
+				if server {
+					maskWhole(key, p) // as it came, for NextEvent to fail at the right byte
+				}
+				break
+			}
+		}
+		in.credit -= int64(length)
+		b = b[n+length:]
+		dst[count].Kind, dst[count].Payload = kind, p
+		count++
+	}
+	if count > 0 {
+		in.b = b
+		c.alive.heard(c.now)
+	}
+	return count
+}
+
+// longLength decodes a length that follows the first two bytes of a header: form is
+// what those say. It returns the header's length without the key, or 0 if the header
+// is not whole, or not one for NextMessages.
+func longLength(b []byte, form int) (length, n int) {
+	if form == 126 {
+		if len(b) >= 4 {
+			if length = int(b[2])<<8 | int(b[3]); length >= 126 {
+				return length, 4
+			}
+		}
+		return 0, 0
+	}
+	if len(b) >= 10 {
+		if long := binary.BigEndian.Uint64(b[2:]); long >= 1<<16 && long < 1<<31 { // an int may have 32 bits
+			return int(long), 10
 		}
 	}
-	in.b = b[n+length:]
-	in.credit -= int64(length)
-	c.alive.heard(c.now)
-	return kind, payload, true
+	return 0, 0
+}
+
+// maskWhole is maskBytes for a whole payload. It makes no call where that is short.
+func maskWhole(key uint32, p []byte) {
+	if len(p) > 64 {
+		maskBytes(key, p)
+		return
+	}
+	k := uint64(key) | uint64(key)<<32
+	for len(p) >= 8 {
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^k)
+		p = p[8:]
+	}
+	for i := range p {
+		p[i] ^= byte(k)
+		k >>= 8
+	}
 }
 
 // AppendMessage appends a frame with payload p to b: BeginFrame and AppendPart in

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestNextMessageIsNextEvent feeds everything that there is to both: NextMessage,
+// TestNextMessagesIsNextEvent feeds everything that there is to both: NextMessages,
 // with NextEvent for what it leaves, tells what NextEvent does alone.
-func TestNextMessageIsNextEvent(t *testing.T) {
+func TestNextMessagesIsNextEvent(t *testing.T) {
 	wires := map[string][]frame{}
 	for _, conversation := range conversations {
 		wires[conversation.name] = conversation.frames
@@ -38,7 +38,7 @@ func TestNextMessageIsNextEvent(t *testing.T) {
 					c.input = bytes.Clone(b)
 					c.Receive(c.clock, c.input)
 					for fast {
-						kind, payload, ok := c.NextMessage()
+						kind, payload, ok := nextMessage(c)
 						if ok {
 							c.keep(messageEvent(kind, string(payload)))
 							poison(payload)
@@ -67,7 +67,7 @@ func TestNextMessageIsNextEvent(t *testing.T) {
 	}
 }
 
-func TestNextMessageLeaves(t *testing.T) {
+func TestNextMessagesLeaves(t *testing.T) {
 	bothRoles(t, func(t *testing.T, role Role) {
 		message := naiveFrame(Server-role, 0x82, "abcd")
 		for _, test := range []struct {
@@ -100,7 +100,7 @@ func TestNextMessageLeaves(t *testing.T) {
 			}
 			input := bytes.Clone(test.wire)
 			c.Receive(0, input)
-			if kind, payload, ok := c.NextMessage(); ok {
+			if kind, payload, ok := nextMessage(c); ok {
 				t.Errorf("%s is left to NextEvent: got %d %q", test.name, kind, payload)
 			}
 			if !bytes.Equal(input, test.wire) || c.Buffered() != len(input) {
@@ -110,11 +110,11 @@ func TestNextMessageLeaves(t *testing.T) {
 	})
 }
 
-func TestNextMessageCredit(t *testing.T) {
+func TestNextMessagesCredit(t *testing.T) {
 	c := newTestConn(t, Server)
 	c.LimitCredit(0, 4)
 	c.Receive(0, naiveFrame(Client, 0x82, "abcd"))
-	if _, payload, ok := c.NextMessage(); !ok || string(payload) != "abcd" || c.Credit() != 0 {
+	if _, payload, ok := nextMessage(c); !ok || string(payload) != "abcd" || c.Credit() != 0 {
 		t.Errorf("got %q, %t with credit %d left, want the message and 0", payload, ok, c.Credit())
 	}
 	c.wantNoTimeout("without credit the silence is ours")
@@ -211,5 +211,44 @@ func TestSettled(t *testing.T) {
 		c.Close(c.clock, CodeNormal, "")
 		c.drain()
 		want("what is not open is drained the long way", false)
+	})
+}
+
+// nextMessage is NextMessages for one.
+func nextMessage(c interface{ NextMessages([]Message) int }) (Kind, []byte, bool) {
+	var m [1]Message
+	if c.NextMessages(m[:]) == 0 {
+		return 0, nil, false
+	}
+	return m[0].Kind, m[0].Payload, true
+}
+
+func TestNextMessagesInARow(t *testing.T) {
+	bothRoles(t, func(t *testing.T, role Role) {
+		c := newTestConn(t, role)
+		var wire []byte
+		for i := range 10 {
+			wire = append(wire, naiveFrame(c.peer(), 0x82, string(make([]byte, i*30)))...)
+		}
+		c.Conn.Receive(0, append(wire, naiveFrame(c.peer(), 0x89, "")...))
+		var dst [4]Message
+		var sizes []int
+		for {
+			n := c.NextMessages(dst[:])
+			for _, m := range dst[:n] {
+				sizes = append(sizes, len(m.Payload))
+			}
+			if n == 0 {
+				break
+			}
+		}
+		for i, size := range sizes {
+			if size != i*30 {
+				t.Errorf("message %d has %d bytes, want %d", i, size, i*30)
+			}
+		}
+		if len(sizes) != 10 || c.Buffered() == 0 {
+			t.Errorf("%d messages came before the Ping, want 10, and %d bytes are left", len(sizes), c.Buffered())
+		}
 	})
 }

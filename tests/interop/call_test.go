@@ -109,7 +109,7 @@ func (c *call) join(s *server, url string, client options) *pair {
 	c.Helper()
 	dialled, response, err := c.dialling().dial(c.ctx, url, s.roots, client)
 	if err != nil {
-		c.Fatal("opening handshake: ", err)
+		c.Fatalf("opening handshake: %v", err)
 	}
 	c.Cleanup(dialled.drop)
 	select {
@@ -142,17 +142,9 @@ func (c *call) must(what string, err error) {
 	c.Helper()
 	switch {
 	case errors.Is(err, errCannot):
-		c.Skip(what, ": ", err)
+		c.Skipf("%s: %v", what, err)
 	case err != nil:
-		c.Fatal(what, ": ", err)
-	}
-}
-
-// bug skips the conversation where our own defect would fail it.
-func (c *call) bug(here bool, what string) {
-	c.Helper()
-	if here {
-		c.Skip("BUG: ", what)
+		c.Fatalf("%s: %v", what, err)
 	}
 }
 

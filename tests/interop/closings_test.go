@@ -35,7 +35,6 @@ var closings = append(closingsWith(
 		}
 	}},
 	{"drop by us after their close", func(c *call) {
-		c.bug(c.secure, "CloseNow drops our answer to their Close frame while it waits for the flusher, as over TLS it does")
 		p := c.open(options{}, options{})
 		c.must("close", p.theirs.close(4000, ""))
 		c.wantEvent("we hear their code", p.ours, closedBy(4000, ""))

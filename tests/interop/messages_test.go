@@ -14,15 +14,11 @@ var messages = append(sized(), []conversation{
 		c.echoed(text, []byte("z\u00df\u6c34\U0001f34c\x00\u07ff\u0800\ufffd\uffff\U00010000\U0010ffff"))
 	}},
 	{"8 MiB with our default limits", func(c *call) {
-		c.bug(c.role.server && c.library.name == "gorilla",
-			"the default PartLimit of 1024 refuses messages over 4 MiB in frames of gorillaFrame, though MessageLimit is 16 MiB")
 		p := c.open(options{}, options{})
 		c.must("send", p.theirs.send(c.ctx, binary, binaryOf(8<<20)))
 		c.wantMessage("MessageLimit has room for it", p.ours, binary, binaryOf(8<<20))
 	}},
 	{"8 MiB from us at once", func(c *call) {
-		c.bug(c.role.name == "client-events" && !c.secure,
-			"the poller takes the socket over while a flusher writes to it: the rest of the output is lost, and nobody is told")
 		p := c.open(options{}, options{})
 		c.must("send", p.ours.send(c.ctx, binary, binaryOf(8<<20)))
 		c.wantMessage("what is sent as soon as the connection is open arrives", p.theirs, binary, binaryOf(8<<20))

@@ -37,6 +37,9 @@ type table struct {
 
 var conns table
 
+// messages is where drain has them decoded to.
+var messages [64]protocol.Message
+
 // add gives c a handle.
 func (t *table) add(c *protocol.Conn) (uint32, hostcalls.Errno) {
 	var i uint32
@@ -94,10 +97,13 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 	l.unread = 0
 	n := 0
 	for n < eventsCap-1 {
-		if kind, payload, ok := s.conn.NextMessage(); ok {
-			l.events[n] = hostcalls.Event{Kind: uint16(kind), Flags: hostcalls.EventFirst | hostcalls.EventLast,
-				Ptr: addressOf(payload), Len: uint32(len(payload))}
-			n++
+		if k := s.conn.NextMessages(messages[:min(len(messages), eventsCap-1-n)]); k > 0 {
+			for i := range messages[:k] {
+				m, r := &messages[i], &l.events[n+i]
+				r.Kind, r.Flags = uint16(m.Kind), hostcalls.EventFirst|hostcalls.EventLast
+				r.Ptr, r.Len, r.Code, r.Rest = addressOf(m.Payload), uint32(len(m.Payload)), 0, 0
+			}
+			n += k
 			continue
 		}
 		if s.timed && s.conn.Settled() {
@@ -166,6 +172,13 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 		apart    bool
 	)
 	for at := 0; at < len(b) && result == nil; {
+		// Short messages in a row, each moved to the end of the one before.
+		if op, n := hostcalls.SimpleSend(b[at:]); n >= 0 && n < largePart && op <= hostcalls.OpBinary && out != nil {
+			at += hostcalls.SendHeaderSize
+			out, result = s.conn.AppendMessage(out, protocol.Opcode(op), true, b[at:at+n])
+			at += n
+			continue
+		}
 		r, payload, n, err := hostcalls.ConsumeSend(b[at:])
 		if err != nil {
 			result = err

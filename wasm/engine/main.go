@@ -151,7 +151,8 @@ func streamBlocked(h, laneIndex, blocked uint32, now int64) int32 {
 		return err.Ret()
 	}
 	s.conn.SetOutputBlocked(blocked != 0)
-	return s.drain(h, l)
+	s.flush(h, l)
+	return 0 // events of input that is left are conn_continue's to tell
 }
 
 //go:wasmexport conn_send
@@ -177,6 +178,10 @@ func connClose(h, laneIndex, code, length uint32, now int64) int32 {
 	}
 	if s.conn.Close(protocol.Time(now), protocol.CloseCode(code), string(l.tx[:length])) != nil {
 		return hostcalls.EINVAL.Ret()
+	}
+	if s.conn.Buffered() > 0 {
+		s.flush(h, l)
+		return 0 // events of input that is left are conn_continue's to tell
 	}
 	return s.drain(h, l)
 }
