@@ -119,6 +119,9 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 		if !s.conn.NextEvent(&ev) {
 			break
 		}
+		if ev.Kind == protocol.KindOpen {
+			s.timed = false // the idle timer takes the handshake's place, and may be earlier
+		}
 		if s.conn.Response() != nil && !s.responded {
 			s.responded = true
 			l.response(n, s.conn)
