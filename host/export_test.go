@@ -51,3 +51,6 @@ func (f *countedFunction) CallWithStack(ctx context.Context, stack []uint64) err
 	f.n.Add(1)
 	return f.Function.CallWithStack(ctx, stack)
 }
+
+// SameInstance reports whether an instance carries both.
+func (c *Conn) SameInstance(d *Conn) bool { return c.inst == d.inst }
