@@ -331,17 +331,11 @@ func (c *Conn) arm(deadline int64) {
 
 // timeout tells the engine that its timer is due.
 func (c *Conn) timeout() {
+	// A peer that floods does not keep the timer out: a Mutex goes to who has
+	// waited for a millisecond.
+	c.deliver.Lock()
+	defer c.deliver.Unlock()
 	l := c.inst.lanes.get()
-	if !c.deliver.TryLock() {
-		// Input is being handled, and the peer is not silent. Ask again soon.
-		c.inst.lanes.put(l)
-		c.mu.Lock()
-		if !c.finished {
-			c.arm(now() + int64(50*time.Millisecond))
-		}
-		c.mu.Unlock()
-		return
-	}
 	var paused uint64
 	if c.stream != nil && !c.stream.reading() {
 		paused = 1
@@ -351,7 +345,6 @@ func (c *Conn) timeout() {
 	r := c.call(l, c.inst.fn.connTimeout, paused, uint64(now()))
 	c.mu.Unlock()
 	c.deliverAll(l, r, false)
-	c.deliver.Unlock()
 }
 
 // attach makes the transport over nc that of c, and c one of the host's

@@ -2,7 +2,6 @@ package host_test
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/wasock/wasock/hostcalls"
 )
@@ -15,14 +14,13 @@ type guest struct {
 	pages  int // of memory at the start
 	max    int // pages that it may grow to
 
-	bodies map[string][]byte // of exports that are not as usual; nil leaves one out
-	data   map[uint32][]byte // what the memory holds at the start
-	locals map[string]int    // i32 variables of a body, after its parameters
-	helper *helper           // a function of its own, which is called as guestHelper
+	bodies  map[string][]byte // of exports that are not as usual; nil leaves one out
+	data    map[uint32][]byte // what the memory holds at the start
+	routine *routine          // a function of its own, which is called as guestRoutine
 }
 
-// helper is a function of the guest's own.
-type helper struct {
+// routine is a function of the guest's own.
+type routine struct {
 	signature
 	locals int
 	body   []byte
@@ -61,7 +59,7 @@ const (
 	callTimer
 	callRandom
 	callASCII
-	guestHelper
+	guestRoutine
 )
 
 // guestExports are the exports of the ABI with what a tame guest does in them.
@@ -148,8 +146,8 @@ func newGuest() *guest {
 			EventBytes: hostcalls.EventSize, SendHeaderLen: hostcalls.SendHeaderSize, ResultOffset: 60 << 10,
 		},
 		pages: 4, max: 256,
-		bodies: map[string][]byte{}, locals: map[string]int{},
-		data: map[uint32][]byte{guestAnswer: append(answer, make([]byte, answerLen-len(answer))...), guestHost: []byte("127.0.0.1")},
+		bodies: map[string][]byte{},
+		data:   map[uint32][]byte{guestAnswer: append(answer, make([]byte, answerLen-len(answer))...), guestHost: []byte("127.0.0.1")},
 	}
 }
 
@@ -161,7 +159,7 @@ func (g *guest) with(export string, parts ...[]byte) *guest {
 
 // event puts an event record into lane 0 and 1 at the start.
 func (g *guest) event(i int, ev hostcalls.Event) *guest {
-	b := leb(nil, 0)[:0]
+	var b []byte
 	for _, v := range []uint32{uint32(ev.Kind) | uint32(ev.Flags)<<16, ev.Ptr, ev.Len, ev.Code, uint32(ev.Rest), uint32(ev.Rest >> 32)} {
 		b = append(b, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
 	}
@@ -188,12 +186,12 @@ func (g *guest) module() []byte {
 		}
 		return vector(code(declared, b, op(0x0b)))
 	}
-	helperBody := helper{body: op()}
-	if g.helper != nil {
-		helperBody = *g.helper
+	own := routine{body: op()}
+	if g.routine != nil {
+		own = *g.routine
 	}
-	functions = append(functions, add(helperBody.signature))
-	codes = append(codes, body(helperBody.locals, helperBody.body))
+	functions = append(functions, add(own.signature))
+	codes = append(codes, body(own.locals, own.body))
 	for _, f := range guestExports {
 		b, replaced := g.bodies[f.name]
 		if replaced && b == nil {
@@ -204,7 +202,7 @@ func (g *guest) module() []byte {
 		}
 		exports = append(exports, code(name(f.name), op(0), leb(nil, uint64(len(guestImports)+len(functions)))))
 		functions = append(functions, add(f.signature))
-		codes = append(codes, body(g.locals[f.name], b))
+		codes = append(codes, body(0, b))
 	}
 	exports = append(exports, code(name("memory"), op(2, 0)))
 	contents := map[uint32][]byte{guestRecord: hostcalls.AppendLayout(nil, g.layout)}
@@ -251,5 +249,5 @@ func exportNames() (names []string) {
 	for _, f := range guestExports[3:] {
 		names = append(names, f.name)
 	}
-	return slices.Clone(names)
+	return names
 }

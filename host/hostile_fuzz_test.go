@@ -59,7 +59,7 @@ func scriptedGuest(script []byte, forbidden string, port int32) *guest {
 	}
 	drop := op(0x1a)
 	eventAt := code(laneAt(lane, guestEvents), number, constant(guestCap-1), op(0x71), constant(hostcalls.EventSize), op(0x6c, 0x6a))
-	g.helper = &helper{signature: signature{[]byte{i32, i32}, []byte{i32}}, locals: 1, body: code(
+	g.routine = &routine{signature: signature{[]byte{i32, i32}, []byte{i32}}, locals: 1, body: code(
 		op(0x03, 0x40), // loop
 		load(scriptCursor), op(0x2d, 0, 0), constant(opCount), op(0x70), op(0x21, operation), advance(1),
 		when(opReturn, code(number, op(0x0f))),
@@ -80,11 +80,11 @@ func scriptedGuest(script []byte, forbidden string, port int32) *guest {
 	for _, export := range exportNames() {
 		switch export {
 		case "conn_open", "conn_accept": // of a lane only
-			g.with(export, call(guestHelper, constant(1), local(0)))
+			g.with(export, call(guestRoutine, constant(1), local(0)))
 		case "conn_free":
-			g.with(export, call(guestHelper, local(0), constant(0)))
+			g.with(export, call(guestRoutine, local(0), constant(0)))
 		default:
-			g.with(export, call(guestHelper, local(0), local(1)))
+			g.with(export, call(guestRoutine, local(0), local(1)))
 		}
 	}
 	return g

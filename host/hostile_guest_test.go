@@ -136,7 +136,7 @@ func TestHostileConnect(t *testing.T) {
 		{"an errno that there is not", newGuest().with("conn_open", constant(-12345)), false},
 		{"an error record that is none", newGuest().with("conn_open", constant(-int32(hostcalls.EINVAL))), false},
 		{"traps", newGuest().with("conn_open", unreachable), false},
-		{"loops over its stack", newGuest().with("conn_open", call(guestHelper), constant(1)).recursing(), false},
+		{"loops over its stack", newGuest().with("conn_open", call(guestRoutine), constant(1)).recursing(), false},
 		{"connects twice, the second time elsewhere", newGuest().with("conn_open",
 			connectTo(1, guestHost, 9, 1, 0), op(0x1a), connectTo(1, guestHost, 9, port, 0), op(0x1a), constant(1)), false},
 	} {
@@ -158,9 +158,9 @@ func TestHostileConnect(t *testing.T) {
 	}
 }
 
-// recursing has the helper call itself.
+// recursing has the routine call itself.
 func (g *guest) recursing() *guest {
-	g.helper = &helper{body: call(guestHelper)}
+	g.routine = &routine{body: call(guestRoutine)}
 	return g
 }
 
@@ -182,7 +182,7 @@ func TestHostileEvents(t *testing.T) {
 		g    *guest
 	}{
 		{"traps", received(unreachable)},
-		{"recurses", received(call(guestHelper), constant(0)).recursing()},
+		{"recurses", received(call(guestRoutine), constant(0)).recursing()},
 		{"more events than there are", received(constant(guestCap + 1))},
 		{"a billion events", received(constant(1<<30 - 1))},
 		{"as many events as there are, and more for ever", received(constant(hostcalls.More|0x3fffffff)).with("conn_continue", constant(hostcalls.More|0x3fffffff))},

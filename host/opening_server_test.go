@@ -151,6 +151,8 @@ func TestResponse(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", head, want)
 	}
 	p.wantClose("the handler returned", normal, "")
+	p.send(closeFrame(normal, ""))
+	_ = p.Close()
 
 	for _, header := range []http.Header{{"X": {"a\r\nY: b"}}, {"X": {"a\x00"}}, {"X\n": {"a"}}} {
 		w := httptest.NewRecorder()

@@ -33,7 +33,8 @@ type poller struct {
 	mu      sync.Mutex
 	entries []pollEntry
 	free    []uint32
-	current *pollTransport // what the owner handles
+	current *pollTransport       // what the owner handles
+	batch   []syscall.EpollEvent // what it handles next
 }
 
 // A pollEntry is what an event's number stands for.
@@ -79,27 +80,29 @@ func (p *poller) loop() {
 		n = pollEvents(int(fd), events)
 		return n > 0
 	}
-	for raw.Read(poll) == nil {
-		for _, ev := range events[:n] {
-			t, suspended := p.find(ev)
-			if t == nil {
-				continue
-			}
-			if ev.Events&syscall.EPOLLOUT != 0 {
-				t.conn.flushReady()
-			}
-			if suspended || ev.Events&^syscall.EPOLLOUT == 0 {
-				continue
-			}
-			seq := p.seq.Add(1)
-			if !p.watch.Load() && !p.watch.Swap(true) {
-				p.wake <- struct{}{} // there is room: it sleeps, or is about to
-			}
-			t.handle(ev.Events)
-			if !p.seq.CompareAndSwap(seq, seq+1) {
-				p.resume(t)
+	for {
+		t, ev, ok := p.next()
+		if !ok {
+			if raw.Read(poll) != nil {
 				return
 			}
+			p.begin(events[:n])
+			continue
+		}
+		if ev&syscall.EPOLLOUT != 0 {
+			t.conn.flushReady()
+		}
+		if ev&^syscall.EPOLLOUT == 0 {
+			continue
+		}
+		seq := p.seq.Add(1)
+		if !p.watch.Load() && !p.watch.Swap(true) {
+			p.wake <- struct{}{} // there is room: it sleeps, or is about to
+		}
+		t.handle(ev)
+		if !p.seq.CompareAndSwap(seq, seq+1) {
+			p.resume(t)
+			return
 		}
 	}
 }
@@ -114,19 +117,37 @@ func pollEvents(epfd int, events []syscall.EpollEvent) int {
 	}
 }
 
-// find returns what ev is for, or nil if that is gone. Unless it is suspended it
-// is noted as what is handled next.
-func (p *poller) find(ev syscall.EpollEvent) (t *pollTransport, suspended bool) {
+// begin takes the events of one poll.
+func (p *poller) begin(events []syscall.EpollEvent) {
+	p.mu.Lock()
+	p.batch = events
+	p.mu.Unlock()
+}
+
+// next returns the next event, which becomes what is handled, or false after the
+// last. The events are the poller's and not the loop's, so that they are not lost
+// with a loop that is replaced: epoll tells each once.
+func (p *poller) next() (t *pollTransport, events uint32, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.entries[ev.Fd]
-	if e.t == nil || e.gen != uint32(ev.Pad) {
-		return nil, false
-	}
-	if !e.t.suspended {
+	for len(p.batch) > 0 {
+		ev := p.batch[0]
+		p.batch = p.batch[1:]
+		e := p.entries[ev.Fd]
+		if e.t == nil || e.gen != uint32(ev.Pad) {
+			continue // closed meanwhile
+		}
+		if e.t.suspended {
+			// What there is to read, epoll tells again when it is resumed.
+			if ev.Events &= syscall.EPOLLOUT; ev.Events == 0 {
+				continue
+			}
+			return e.t, ev.Events, true
+		}
 		p.current = e.t
+		return e.t, ev.Events, true
 	}
-	return e.t, e.t.suspended
+	return nil, 0, false
 }
 
 // watchdog replaces the owner when a handler holds it up. It sleeps while the

@@ -28,6 +28,7 @@ type streamState struct {
 	message   []byte        // of a Read that was cancelled inside a message
 	inMessage bool
 	readLimit atomic.Int64
+	lingers   atomic.Bool // a goroutine reads on after the end, or will
 }
 
 // A ping is a Ping frame whose Pong is awaited.
@@ -252,12 +253,13 @@ func (c *Conn) linger() {
 	if finished {
 		return
 	}
+	if c.stream.lingers.Swap(true) {
+		return
+	}
 	go func() {
-		select {
-		case c.stream.token <- struct{}{}:
-			c.serve()
-		default: // somebody reads, and will come by here
-		}
+		c.stream.token <- struct{}{} // who reads finds out that the connection ended
+		c.serve()
+		<-c.stream.token
 	}()
 }
 

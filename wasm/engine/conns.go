@@ -95,7 +95,7 @@ func use(h, laneIndex uint32) (*slot, *lane, hostcalls.Errno) {
 func (s *slot) drain(h uint32, l *lane) int32 {
 	l.forget()
 	l.unread = 0
-	n := 0
+	n, whole := 0, false // events stored, and whether a message ends among them
 	for n < eventsCap-1 {
 		if k := s.conn.NextMessages(messages[:min(len(messages), eventsCap-1-n)]); k > 0 {
 			for i := range messages[:k] {
@@ -103,13 +103,15 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 				r.Kind, r.Flags = uint16(m.Kind), hostcalls.EventFirst|hostcalls.EventLast
 				r.Ptr, r.Len, r.Code, r.Rest = addressOf(m.Payload), uint32(len(m.Payload)), 0, 0
 			}
-			n += k
-			continue
+			n, whole = n+k, true
+			if k == len(messages) {
+				continue
+			}
 		}
 		if s.timed && s.conn.Settled() {
 			return int32(n)
 		}
-		if n > 0 && s.conn.Buffered() > 0 {
+		if whole && s.conn.Buffered() > 0 {
 			// What follows may fail or close the connection. The host answers these
 			// messages first, as it would if they had come alone.
 			s.flush(h, l)
@@ -128,7 +130,7 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 			n++
 		}
 		l.event(n, &ev)
-		n++
+		n, whole = n+1, whole || ev.Last && ev.Kind <= protocol.KindBinary
 	}
 	s.flush(h, l)
 	if n >= eventsCap-1 {
@@ -175,9 +177,14 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 		apart    bool
 	)
 	for at := 0; at < len(b) && result == nil; {
-		// Short messages in a row, each moved to the end of the one before.
-		if op, n := hostcalls.SimpleSend(b[at:]); n >= 0 && n < largePart && op <= hostcalls.OpBinary && out != nil {
+		// Short messages in a row, each moved to the end of the one before; the
+		// first stays where it is.
+		if op, n := hostcalls.SimpleSend(b[at:]); n >= 0 && n < largePart && op <= hostcalls.OpBinary {
 			at += hostcalls.SendHeaderSize
+			if out == nil {
+				start := at - protocol.HeaderLen(uint64(n), s.conn.Role() == protocol.Client)
+				out = b[start:start]
+			}
 			out, result = s.conn.AppendMessage(out, protocol.Opcode(op), true, b[at:at+n])
 			at += n
 			continue
