@@ -74,7 +74,7 @@ interop: ## test against gorilla, coder and gws over real sockets
 	cd tests/interop && $(GO) test -v ./...
 
 fuzz: ## run every fuzz target for FUZZ_TIME
-	@for pkg in ./protocol ./hostcalls ./host/permission; do \
+	@for pkg in ./protocol ./hostcalls ./host ./host/permission; do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 			$(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) || exit 1; done; done
 
