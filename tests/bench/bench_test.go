@@ -130,7 +130,7 @@ func TestCommandLine(t *testing.T) {
 	}{
 		{"", ""},
 		{"-quick -rows 3,idle -servers gws,tcp", ""},
-		{"-servers wasock", "-wasock"},
+		{"-servers wasock", ""},
 		{"-servers apache", "apache"},
 		{"-rows 0", `"0"`},
 		{"-rows 10", `"10"`},

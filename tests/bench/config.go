@@ -79,28 +79,19 @@ func parseConfig(args []string, stderr io.Writer) (*config, error) {
 	if cfg.columns, err = selectColumns(*serverNames); err != nil {
 		return nil, err
 	}
-	return cfg, cfg.placeWasock(strings.Fields(*wasockCommand), *wasockSIGUSR1, *serverNames != "")
+	cfg.placeWasock(strings.Fields(*wasockCommand), *wasockSIGUSR1)
+	return cfg, nil
 }
 
-// placeWasock settles how the wasock column is served: by command if there is
-// one, otherwise in process. If neither is possible the column is left out,
-// which is an error if it was asked for by name.
-func (cfg *config) placeWasock(command []string, sigusr1, named bool) error {
+// placeWasock puts a command in the place of wasock's own server, if there is one.
+func (cfg *config) placeWasock(command []string, sigusr1 bool) {
 	i := slices.IndexFunc(cfg.columns, func(c column) bool { return c.name == "wasock" })
-	switch {
-	case i < 0:
-	case len(command) > 0:
-		cfg.columns[i].command = command
-		cfg.columns[i].freesOnSIGUSR1 = sigusr1
-		if !sigusr1 {
-			cfg.notes = append(cfg.notes, "wasock was not asked to free memory in the idle row: -wasock-sigusr1 was not given")
-		}
-	case cfg.columns[i].serve != nil:
-	case named:
-		return errors.New("no wasock server in this build: give its command with -wasock")
-	default:
-		cfg.columns = slices.Delete(cfg.columns, i, i+1)
-		cfg.notes = append(cfg.notes, "no wasock column: its command was not given with -wasock")
+	if i < 0 || len(command) == 0 {
+		return
 	}
-	return nil
+	cfg.columns[i].command = command
+	cfg.columns[i].freesOnSIGUSR1 = sigusr1
+	if !sigusr1 {
+		cfg.notes = append(cfg.notes, "wasock was not asked to free memory in the idle row: -wasock-sigusr1 was not given")
+	}
 }

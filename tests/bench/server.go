@@ -20,7 +20,7 @@ const maxMessageBytes = 16 << 20
 // A column is a server under test.
 type column struct {
 	name           string
-	serve          func(net.Listener) error // echoes until the listener fails; nil if the column needs a command
+	serve          func(net.Listener) error // echoes until the listener fails
 	command        []string                 // program and arguments that serve instead, if any
 	raw            bool                     // echoes bytes, not messages
 	freesOnSIGUSR1 bool
