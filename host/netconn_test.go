@@ -27,8 +27,8 @@ func netPipe(t *testing.T, h *host.Host) (client, server *host.Conn, done func()
 		t.Fatal(err)
 	}
 	return c, <-accepted, func() {
-		close(release)
-		_ = c.CloseNow()
+		close(release)                   // the handler returns, and its end is closed
+		_ = c.Close(host.CodeNormal, "") // one that is under way is waited for
 		s.Close()
 	}
 }
