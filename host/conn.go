@@ -122,6 +122,9 @@ func (c *Conn) ReadyState() ReadyState { return ReadyState(c.state.Load()) }
 func (c *Conn) LocalAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.finished {
+		return nil
+	}
 	return c.tr.localAddr()
 }
 
@@ -129,6 +132,9 @@ func (c *Conn) LocalAddr() net.Addr {
 func (c *Conn) RemoteAddr() net.Addr {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.finished {
+		return nil
+	}
 	return c.tr.remoteAddr()
 }
 

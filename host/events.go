@@ -93,7 +93,14 @@ func (c *Conn) receive() (*lane, int, error) {
 // input gives n bytes in l to the engine, delivers what comes of them and puts
 // the lane back. It reports whether the connection is to be read on.
 func (c *Conn) input(l *lane, n int) bool {
-	c.deliver.Lock()
+	if !c.deliver.TryLock() {
+		// No lane is held while waiting for a handler.
+		b := append([]byte(nil), l.rx[:n]...)
+		c.inst.lanes.put(l)
+		c.deliver.Lock()
+		l = c.inst.lanes.get()
+		copy(l.rx, b)
+	}
 	defer c.deliver.Unlock()
 	c.mu.Lock()
 	return c.deliverInput(l, n)

@@ -1,3 +1,5 @@
+//go:build !wasock_portable
+
 package host
 
 import (

@@ -1,4 +1,4 @@
-//go:build !unix
+//go:build !unix || wasock_portable
 
 package host
 
