@@ -458,3 +458,26 @@ func FuzzConsumeField(f *testing.F) {
 		}
 	})
 }
+
+// SimpleSend says what ConsumeSend says of the records that it knows, and nothing of
+// others.
+func TestSimpleSendIsConsumeSend(t *testing.T) {
+	for _, flags := range []uint8{0, SendFIN, SendPart, SendFIN | SendPart, SendFIN | SendApart, 8 | SendFIN} {
+		for _, opcode := range []uint8{OpContinuation, OpText, OpBinary, OpPing} {
+			for _, size := range []int{0, 1, 300} {
+				for _, frameLen := range []int{size, size + 1} {
+					b := make([]byte, SendHeaderSize+size)
+					PutSendHeader(b, SendHeader{Len: uint32(size), Opcode: opcode, Flags: flags, FrameLen: uint64(frameLen)})
+					for cut := range len(b) + 1 {
+						op, n := SimpleSend(b[:cut])
+						h, payload, _, err := ConsumeSend(b[:cut])
+						simple := err == nil && h.Flags == SendFIN && h.FrameLen == uint64(h.Len)
+						if (n >= 0) != simple || simple && (op != h.Opcode || n != len(payload)) {
+							t.Fatalf("of % x SimpleSend says %d, %d; ConsumeSend %+v, %v", b[:cut], op, n, h, err)
+						}
+					}
+				}
+			}
+		}
+	}
+}
