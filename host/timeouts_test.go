@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,9 @@ func TestCloseTimeout(t *testing.T) {
 				go func() {
 					defer close(done)
 					b := wire(t, p.client, frame(0x82, make([]byte, 1000)), "81 02 6869")
+					for e.conn.ReadyState() == host.StateOpen {
+						runtime.Gosched() // messages from here on are discarded, and hold up no handler
+					}
 					for flood {
 						if _, err := p.Write(b); err != nil {
 							return

@@ -141,15 +141,19 @@ func TestUTF8LinearTime(t *testing.T) {
 		}
 		return best
 	}
-	whole, half := check(len(text)), check(len(text)/2)
-	start := time.Now()
-	utf8.Valid(text)
-	// On a machine, or with a race detector, that is slow: a few times the oracle.
-	if most := max(50*time.Millisecond, 8*time.Since(start)); whole > most {
-		t.Errorf("4 MiB in fragments of 64 bytes take %v, want at most %v", whole, most)
-	}
-	if whole > 4*half {
-		t.Errorf("2 MiB take %v and 4 MiB %v: not linear", half, whole)
+	// A busy machine makes one comparison meaningless, but not ten in a row.
+	for attempt := 1; ; attempt++ {
+		whole, half := check(len(text)), check(len(text)/2)
+		start := time.Now()
+		utf8.Valid(text)
+		// On a machine, or with a race detector, that is slow: a few times the oracle.
+		most := max(50*time.Millisecond, 8*time.Since(start))
+		if whole <= most && whole <= 4*half {
+			return
+		}
+		if attempt == 10 {
+			t.Fatalf("2 MiB in fragments of 64 bytes take %v and 4 MiB %v: not linear, or more than %v", half, whole, most)
+		}
 	}
 }
 
