@@ -211,11 +211,7 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 			break
 		}
 		apart = r.Flags&hostcalls.SendApart != 0
-		if r.Opcode <= hostcalls.OpBinary && r.FrameLen == uint64(r.Len) && r.Flags <= hostcalls.SendFIN {
-			out, result = s.conn.AppendMessage(out, protocol.Opcode(r.Opcode), r.Flags&hostcalls.SendFIN != 0, payload)
-		} else {
-			out, result = s.appendRecord(out, r, payload)
-		}
+		out, result = s.appendRecord(out, r, payload)
 		at += n
 	}
 	if len(out) > 0 {
