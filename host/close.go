@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 	"unicode/utf8"
 
 	"github.com/wasock/wasock/hostcalls"
@@ -73,7 +72,7 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	}
 	// The engine's own timer ends the handshake after CloseTimeout. Twice that is
 	// for an engine that does not.
-	ctx, cancel := context.WithTimeout(context.Background(), 2*orDefault(c.limits.CloseTimeout, 5*time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*c.limits.closeTimeout())
 	defer cancel()
 	select {
 	case <-c.stream.closed:

@@ -77,6 +77,7 @@ type Conn struct {
 	deadline int64 // when the engine wants its timer, under mu and inst.mu
 	armed    int64 // when the timer fires
 	timer    *time.Timer
+	overdue  bool // the timer found a handler that did not return, while closing; under mu
 
 	mu   sync.Mutex // serialises calls into the engine and keeps their output in order
 	out  outQueue   // under mu
@@ -210,9 +211,14 @@ func (c *Conn) arm(deadline int64) {
 
 // timeout tells the engine that its timer is due.
 func (c *Conn) timeout() {
-	// A peer that floods does not keep the timer out: a Mutex goes to who has
-	// waited for a millisecond.
-	c.deliver.Lock()
+	if !c.deliver.TryLock() {
+		if c.heldUp() {
+			return
+		}
+		// A peer that floods does not keep the timer out: a Mutex goes to who has
+		// waited for a millisecond.
+		c.deliver.Lock()
+	}
 	defer c.deliver.Unlock()
 	l := c.inst.lanes.get()
 	var paused uint64
@@ -224,6 +230,29 @@ func (c *Conn) timeout() {
 	r := c.call(l, c.inst.fn.connTimeout, paused, uint64(now()))
 	c.mu.Unlock()
 	c.deliverAll(l, r, false)
+}
+
+// heldUp is for a timer that finds events being delivered, by a handler that may
+// block for long. Other timers can wait for it; a closing handshake that takes
+// too long ends here, and only that it ended is told later. It is given one more
+// CloseTimeout, since a timer may be early. It reports whether that is all.
+func (c *Conn) heldUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.finished || c.ReadyState() != StateClosing {
+		return false
+	}
+	if !c.overdue {
+		c.overdue = true
+		c.arm(now() + int64(c.limits.closeTimeout()))
+		return true
+	}
+	if c.failure == nil {
+		c.failure = errCloseTimeout
+	}
+	c.state.Store(int32(StateClosed))
+	c.finish()
+	return true
 }
 
 // attach makes the transport over nc that of c, and c one of the host's
@@ -251,6 +280,9 @@ func (c *Conn) finish() {
 	c.finished = true
 	if c.timer != nil {
 		c.timer.Stop()
+	}
+	if c.out.stall != nil {
+		c.out.stall.Stop()
 	}
 	c.out.fail(ErrClosed)
 	if c.tr != nil {

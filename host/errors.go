@@ -34,10 +34,16 @@ var (
 	// wire: a close code that may not be sent, a Ping of more than 125 bytes.
 	ErrInvalidArgument = errors.New("websocket: invalid argument")
 
+	// ErrStalled is why a connection ended whose peer did not read: the transport
+	// took none of the output for Limits.StallTimeout.
+	ErrStalled = errors.New("websocket: the peer takes nothing of what is sent to it (Limits.StallTimeout)")
+
 	// ErrEngineTrapped is the error of the connections of an engine instance
 	// that trapped or used up its memory. Others are not affected.
 	ErrEngineTrapped = errors.New("websocket: the engine instance of this connection failed")
 )
+
+var errCloseTimeout = errors.New("websocket: the closing handshake was not completed within CloseTimeout")
 
 // A ProtocolError is a violation of the protocol by the peer. The connection was
 // failed with Code. RFC 6455 §7.1.7.

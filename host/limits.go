@@ -47,6 +47,11 @@ type Limits struct {
 	// then to close the transport. Default 5 s.
 	CloseTimeout time.Duration
 
+	// StallTimeout is how long the transport may take nothing of the output that
+	// waits for it: the peer does not read. The connection then ends with 1006.
+	// Default 30 s.
+	StallTimeout time.Duration
+
 	// HeadLimit is the most bytes of an opening handshake's head, and
 	// HeadFieldLimit the most fields in it. Defaults 8 KiB and 100.
 	HeadLimit      int
@@ -59,7 +64,7 @@ var errLimits = errors.New("websocket: a limit is negative or over 2,147,483,647
 func (l *Limits) check() error {
 	if min(l.MessageLimit, int64(l.PartLimit), int64(l.ControlLimit), int64(l.ControlWindow), int64(l.SendLimit),
 		int64(l.ConnectTimeout), int64(l.TLSTimeout), int64(l.HandshakeTimeout), int64(l.CloseTimeout),
-		int64(l.HeadLimit), int64(l.HeadFieldLimit)) < 0 {
+		int64(l.StallTimeout), int64(l.HeadLimit), int64(l.HeadFieldLimit)) < 0 {
 		return errLimits
 	}
 	if max(l.PartLimit, l.ControlLimit, l.HeadLimit, l.HeadFieldLimit) > math.MaxInt32 {
@@ -80,6 +85,10 @@ func (l *Limits) record() hostcalls.Limits {
 func (l *Limits) messageLimit() int64 { return orDefault(l.MessageLimit, 16<<20) }
 
 func (l *Limits) sendLimit() int { return orDefault(l.SendLimit, 1<<20) }
+
+func (l *Limits) closeTimeout() time.Duration { return orDefault(l.CloseTimeout, 5*time.Second) }
+
+func (l *Limits) stallTimeout() time.Duration { return orDefault(l.StallTimeout, 30*time.Second) }
 
 func (l *Limits) connectTimeout() time.Duration { return orDefault(l.ConnectTimeout, 30*time.Second) }
 

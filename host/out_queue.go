@@ -1,6 +1,7 @@
 package host
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/wasock/wasock/hostcalls"
@@ -19,6 +20,19 @@ type outQueue struct {
 	blocked  bool   // the engine was told
 	err      error  // the transport failed: output is dropped
 	drained  chan struct{}
+
+	written atomic.Uint64 // bytes that the transport took of what was queued
+	watched uint64        // what written was when stall began to wait
+	stall   *time.Timer   // runs while there is a flusher, and up to StallTimeout longer
+	armed   bool
+}
+
+// total is the bytes in bufs.
+func total(bufs [][]byte) (n int) {
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n
 }
 
 func (o *outQueue) buffered() int { return len(o.pending) + o.inFlight }
@@ -67,6 +81,7 @@ func (c *Conn) write(bufs [][]byte) {
 	}
 	if len(o.pending) > 0 && !o.flushing {
 		o.flushing = true
+		c.watchStall()
 		if t, ok := c.tr.(selfFlusher); ok {
 			t.flushWhenReady(true)
 		} else {
@@ -85,6 +100,7 @@ func (c *Conn) flushReady() {
 		return
 	}
 	rest, err := c.tr.tryWrite([][]byte{o.pending})
+	o.written.Add(uint64(len(o.pending) - total(rest)))
 	switch {
 	case err != nil:
 		c.outputFailed(err)
@@ -132,7 +148,7 @@ func (c *Conn) flush() {
 		o.inFlight = len(b)
 		c.mu.Unlock()
 
-		err := c.tr.write(b)
+		err := c.flushAll(b)
 
 		c.mu.Lock()
 		o.inFlight = 0
@@ -149,6 +165,54 @@ func (c *Conn) flush() {
 	}
 }
 
+// flushAll writes b in steps, so that a transport that is slow is told from one
+// that takes nothing.
+func (c *Conn) flushAll(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), flushStep)
+		if err := c.tr.write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+		c.out.written.Add(uint64(n))
+	}
+	return nil
+}
+
+// flushStep is the most bytes of one write. A peer that takes less than this in
+// StallTimeout, 2 KiB a second by default, counts as stalled.
+const flushStep = 64 << 10
+
+// watchStall has stalled called after StallTimeout. The caller holds mu.
+func (c *Conn) watchStall() {
+	o := &c.out
+	if o.armed {
+		return // it is not worth a Reset for each message
+	}
+	o.armed, o.watched = true, o.written.Load()
+	if o.stall == nil {
+		o.stall = time.AfterFunc(c.limits.stallTimeout(), c.stalled)
+	} else {
+		o.stall.Reset(c.limits.stallTimeout())
+	}
+}
+
+// stalled ends the connection if the transport took nothing since the timer was
+// set, and had something to take all the time.
+func (c *Conn) stalled() {
+	c.mu.Lock()
+	o := &c.out
+	o.armed = false
+	stuck := o.flushing && o.written.Load() == o.watched && o.err == nil && !c.finished
+	if o.flushing && !stuck {
+		c.watchStall()
+	}
+	c.mu.Unlock()
+	if stuck {
+		c.kill(ErrStalled)
+	}
+}
+
 // outputFailed drops the output. What the peer sent before may still be read, its
 // Close among it; after CloseTimeout the connection ends in any case. The caller
 // holds mu.
@@ -156,7 +220,7 @@ func (c *Conn) outputFailed(err error) {
 	first := c.out.err == nil
 	c.out.fail(err)
 	if first && !c.finished {
-		time.AfterFunc(orDefault(c.limits.CloseTimeout, 5*time.Second), func() { c.abort(err) })
+		time.AfterFunc(c.limits.closeTimeout(), func() { c.abort(err) })
 	}
 }
 

@@ -176,3 +176,75 @@ func TestHalfClose(t *testing.T) {
 	})
 	wantNothingOpen(t, h)
 }
+
+// heldHandler blocks in OnMessage until it is released.
+type heldHandler struct {
+	host.NoEvents
+	entered, release chan struct{}
+	closed           chan host.CloseCode
+}
+
+func (b *heldHandler) OnMessage(*host.Conn, host.MessageType, []byte) {
+	b.entered <- struct{}{}
+	<-b.release
+}
+
+func (b *heldHandler) OnClose(_ *host.Conn, code host.CloseCode, _ string, _ bool) {
+	b.closed <- code
+}
+
+// TestCloseTimeoutDuringHandler has a handler that does not return while the peer
+// leaves a Close frame unanswered: the transport ends, and the handler is told
+// when it has returned.
+func TestCloseTimeoutDuringHandler(t *testing.T) {
+	h := newHost(t, host.Config{})
+	b := &heldHandler{entered: make(chan struct{}), release: make(chan struct{}), closed: make(chan host.CloseCode, 1)}
+	e, p := acceptRaw(t, h, streamStyle, host.AcceptOptions{Events: b, Limits: host.Limits{CloseTimeout: 30 * time.Millisecond}})
+	p.send("81 01 61")
+	<-b.entered
+	if err := e.conn.Close(normal, "bye"); err != nil {
+		t.Fatal(err)
+	}
+	p.wantClose("the peer is told", normal, "bye")
+	p.wantEnd("the transport ends though the handler blocks")
+	select {
+	case code := <-b.closed:
+		t.Fatalf("OnClose(%d) came while OnMessage ran", code)
+	default:
+	}
+	close(b.release)
+	if code := <-b.closed; code != host.CodeAbnormal {
+		t.Errorf("OnClose says %d, want 1006", code)
+	}
+	wantNothingOpen(t, h)
+}
+
+// TestStallTimeout has a peer that does not read: the output that waits for it is
+// given up, and a Write that waits returns.
+func TestStallTimeout(t *testing.T) {
+	h := newHost(t, host.Config{})
+	forEachEnd(t, func(t *testing.T, r role, s style) {
+		e, p := r.connect(t, h, s, host.Limits{StallTimeout: 100 * time.Millisecond, SendLimit: 1 << 10, IdleTimeout: -1})
+		_ = p.Conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		start := time.Now()
+		var err error
+		for err == nil { // until the sockets' buffers are full, and the queue is
+			err = e.conn.Write(e.ctx, host.MessageBinary, make([]byte, 1<<20))
+		}
+		if e.ctx.Err() != nil || time.Since(start) < 100*time.Millisecond {
+			e.fail("Write ends when the peer has taken nothing for StallTimeout", "%v after %v", err, time.Since(start))
+		}
+		eventually(t, "the transport is closed", func() (bool, string) { return e.conn.RemoteAddr() == nil, "it is open" })
+		if e.events != nil {
+			if ev := e.wantEvent("the cause is told", "error"); !errors.Is(ev.err, host.ErrStalled) {
+				e.fail("the cause is told", "%v", ev.err)
+			}
+			e.wantEvent("the end is told", "close")
+			return
+		}
+		if _, _, err := e.conn.Read(e.ctx); !errors.Is(err, host.ErrStalled) || host.CloseStatus(err) != 1006 {
+			e.fail("Read says why", "%v", err)
+		}
+	})
+	wantNothingOpen(t, h)
+}
