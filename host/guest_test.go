@@ -77,6 +77,8 @@ var guestExports = []struct {
 	// than that of the time before.
 	{"conn_accept", signature{[]byte{i32, i32, i64}, []byte{i32}}, code(copyAnswer, nextHandle)},
 	{"stream_connected", signature{[]byte{i32, i32, i64}, []byte{i32}}, constant(0)},
+	{"connect_request", signature{[]byte{i32, i32, i64}, []byte{i32}}, constant(0)},
+	{"connect_response", signature{[]byte{i32, i32, i32, i64}, []byte{i32}}, constant(0)},
 	{"stream_received", signature{[]byte{i32, i32, i32, i64}, []byte{i32}}, constant(0)},
 	{"stream_ended", signature{[]byte{i32, i32, i64}, []byte{i32}}, constant(0)},
 	{"stream_blocked", signature{[]byte{i32, i32, i32, i64}, []byte{i32}}, constant(0)},

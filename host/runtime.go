@@ -76,6 +76,7 @@ func newEngineRuntime(ctx context.Context, cfg *Config) (_ *engineRuntime, err e
 type exports struct {
 	connOpen, connAccept, connContinue, connSend, connClose, connTimeout, connFree api.Function
 	streamConnected, streamReceived, streamEnded, streamBlocked                    api.Function
+	connectRequest, connectResponse                                                api.Function
 }
 
 // newInstance makes an instance of the engine and learns where its lanes are.
@@ -118,6 +119,7 @@ func (inst *instance) bind() error {
 		"conn_send": &f.connSend, "conn_close": &f.connClose, "conn_timeout": &f.connTimeout, "conn_free": &f.connFree,
 		"stream_connected": &f.streamConnected, "stream_received": &f.streamReceived,
 		"stream_ended": &f.streamEnded, "stream_blocked": &f.streamBlocked,
+		"connect_request": &f.connectRequest, "connect_response": &f.connectResponse,
 	} {
 		if *to = inst.mod.ExportedFunction(name); *to == nil {
 			return fmt.Errorf("it does not export %s", name)

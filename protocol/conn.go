@@ -175,7 +175,7 @@ func (c *Conn) NextTimeout() Time {
 // NextEvent stores the next event in *ev and reports whether there was one. It
 // consumes input as it goes and stops where the credit does.
 func (c *Conn) NextEvent(ev *Event) bool {
-	if c.state == StateConnecting && len(c.in.b) > 0 {
+	if c.state == StateConnecting && (len(c.in.b) > 0 || c.opening.answered) {
 		if c.opening.receive(c, ev) {
 			return true
 		}

@@ -1,13 +1,15 @@
 package protocol
 
-// opening is the state of an opening handshake over HTTP/1.1. RFC 6455 §4.
+// opening is the state of an opening handshake. RFC 6455 §4, RFC 8441 §5.
 type opening struct {
-	client *ClientHandshake // the client's, or nil
-	server *ServerHandshake // the server's, or nil
+	client   *ClientHandshake // the client's, or nil
+	server   *ServerHandshake // the server's, or nil
+	answered bool             // ReceiveResponse was called, and NextEvent has not told
 }
 
-// NewClient returns a client in StateConnecting for u. SendRequest goes on once
-// there is a transport. The error is one of o's or of cfg's.
+// NewClient returns a client in StateConnecting for u. Once there is a transport
+// SendRequest goes on over HTTP/1.1, and RequestFields over HTTP/2. The error is
+// one of o's or of cfg's.
 func NewClient(u *URL, o ClientOptions, cfg *Config) (*Conn, error) {
 	cfg, err := cfg.resolve(Client)
 	if err != nil {
@@ -34,6 +36,32 @@ func (c *Conn) SendRequest(now Time) {
 	c.now = now
 	c.close.deadline = now.add(c.cfg.HandshakeTimeout)
 	c.out.b = c.opening.client.AppendRequest(c.output())
+}
+
+// RequestFields returns the client's opening handshake for a driver that opens an
+// Extended CONNECT stream with it, and hands the answer to ReceiveResponse and
+// what the stream carries to Receive; its timeout begins. It may be called again
+// for another stream until there is an answer. It returns nil unless c is a client
+// in StateConnecting. RFC 8441 §5.
+func (c *Conn) RequestFields(now Time) []Field {
+	if c.state != StateConnecting || c.role != Client {
+		return nil
+	}
+	c.now = now
+	c.close.deadline = now.add(c.cfg.HandshakeTimeout)
+	return c.opening.client.RequestFields()
+}
+
+// ReceiveResponse gives a client the final response to RequestFields. It does
+// nothing unless c is a client in StateConnecting. RFC 8441 §5.
+func (c *Conn) ReceiveResponse(now Time, status int, fields []Field) {
+	if c.state != StateConnecting || c.role != Client {
+		return
+	}
+	c.now = now
+	// The error stays in the handshake, for NextEvent.
+	_ = c.opening.client.ReceiveResponse(status, fields)
+	c.opening.answered = true
 }
 
 // NewServer returns a server in StateConnecting that reads the request from the
@@ -117,6 +145,7 @@ func (o *opening) receive(c *Conn, ev *Event) bool {
 	}
 	n, done, err := o.client.Receive(c.in.b)
 	c.in.b = c.in.b[n:]
+	o.answered = false
 	switch {
 	case err != nil:
 		c.close.transport = TransportClose

@@ -70,6 +70,57 @@ func TestClientOpens(t *testing.T) {
 	}
 }
 
+// TestClientOpensHTTP2 has the driver open an Extended CONNECT stream, at the
+// second attempt. RFC 8441 §5.
+func TestClientOpensHTTP2(t *testing.T) {
+	c := newOpeningConn(t, Client)
+	c.clock = 7
+	for range 2 {
+		want := Field{":protocol", "websocket"}
+		if got := c.RequestFields(c.clock); len(got) < 2 || got[1] != want {
+			t.Fatalf("the request is %q", got)
+		}
+		c.wantTimeout("the handshake has its time", defaultHandshakeTimeout)
+		c.advance(time.Second)
+	}
+	c.wantIdle("nothing is sent as bytes")
+	c.ReceiveResponse(c.clock, 200, []Field{{"sec-websocket-protocol", "chat"}})
+	c.drain()
+	c.wantEvent("the connection is open", Event{Kind: KindOpen})
+	c.wantTimeout("silence counts from the opening on", defaultIdleTimeout/2)
+	if c.Subprotocol() != "chat" || c.Response().Status != 200 || c.Response().Major != 2 {
+		t.Errorf("subprotocol %q, response %+v", c.Subprotocol(), c.Response())
+	}
+	c.wantErr("frames are masked as ever", c.SendText([]byte("a")), nil)
+	c.wantFrame("frames are masked as ever", 0x81, "a")
+	c.receiveFrame(0x82, "")
+	c.wantEvent("and received as ever", binaryEvent(""))
+	if c.RequestFields(c.clock) != nil {
+		t.Error("there is no second request")
+	}
+	c.ReceiveResponse(c.clock, 404, nil)
+	c.wantIdle("nor a second response")
+}
+
+func TestClientRefusedHTTP2(t *testing.T) {
+	c := newOpeningConn(t, Client)
+	c.RequestFields(0)
+	c.ReceiveResponse(0, 404, nil)
+	c.drain()
+	wantHandshakeFailure(c, "the refusal is told", 404)
+	c.wantTransport("the stream is of no more use", TransportClose)
+	if c.Response().Status != 404 {
+		t.Errorf("the response is %+v", c.Response())
+	}
+	c.wantNoTimeout("nothing is waited for")
+	s := newOpeningConn(t, Server)
+	if s.RequestFields(0) != nil {
+		t.Error("a server has no request")
+	}
+	s.ReceiveResponse(0, 200, nil)
+	s.wantIdle("a server receives no response")
+}
+
 func TestServerOpens(t *testing.T) {
 	c := newOpeningConn(t, Server)
 	c.wantTimeout("the handshake has its time", defaultHandshakeTimeout)

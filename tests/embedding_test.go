@@ -360,8 +360,12 @@ func printFailure(f hostcalls.Failure) string {
 }
 
 func printResponse(r hostcalls.Response) string {
-	s := fmt.Sprintf("status %d, subprotocol %q, extensions %q", r.Status, r.Subprotocol, r.Extensions)
-	for b := r.Fields; len(b) > 0; {
+	return fmt.Sprintf("status %d, subprotocol %q, extensions %q", r.Status, r.Subprotocol, r.Extensions) + printFields(r.Fields)
+}
+
+// printFields prints a field block as the logs have it.
+func printFields(b []byte) (s string) {
+	for len(b) > 0 {
 		name, value, rest, err := hostcalls.ConsumeField(b)
 		if err != nil {
 			return s + " and a malformed field block"

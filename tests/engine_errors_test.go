@@ -341,6 +341,35 @@ func TestConnCloseRefuses(t *testing.T) {
 	}
 }
 
+// A response that is no record, or more than a status and fields, is refused and
+// changes nothing: the next one is taken.
+func TestMalformedConnectResponses(t *testing.T) {
+	e := newEmbedding(t, compiledEngine)
+	h := e.open(hostcalls.Open{URL: []byte("ws://example.com/")})
+	if r := e.export("connect_request", h, 0, e.now); r <= 0 {
+		t.Fatalf("connect_request returns %d", r)
+	}
+	good := hostcalls.AppendResponse(nil, hostcalls.Response{Status: 200, Fields: hostcalls.AppendField(nil, "a", "b")})
+	for name, record := range map[string][]byte{
+		"nothing":                  {},
+		"half a record":            good[:15],
+		"a byte less":              good[:len(good)-1],
+		"a byte more":              append(bytes.Clone(good), 0),
+		"a subprotocol":            hostcalls.AppendResponse(nil, hostcalls.Response{Status: 200, Subprotocol: []byte("a")}),
+		"extensions":               hostcalls.AppendResponse(nil, hostcalls.Response{Status: 200, Extensions: []byte("a")}),
+		"a field block with a gap": hostcalls.AppendResponse(nil, hostcalls.Response{Status: 200, Fields: []byte{1, 0, 0}}),
+	} {
+		g := e.guard(record)
+		if r := e.export("connect_response", h, 0, int64(len(record)), e.now); r != hostcalls.EINVAL.Ret() {
+			t.Errorf("%s: connect_response returns %d", name, r)
+		}
+		g.wantOnly(name)
+	}
+	if got := e.respond(h, 200, nil); len(got) != 2 {
+		t.Errorf("then a response opens the connection: %q", got)
+	}
+}
+
 // A call that succeeds changes its input, its events and its result, and nothing
 // else of any lane.
 func TestCallsKeepToTheirLane(t *testing.T) {
@@ -373,7 +402,7 @@ func TestCallsKeepToTheirLane(t *testing.T) {
 	e.export("conn_open", 0, int64(len(record)), e.now)
 	g.wantOnly("conn_open")
 	for _, f := range hostcalls.ABI().Exports {
-		if f.Result != "events" || f.Name == "stream_received" || f.Name == "stream_ended" || f.Name == "conn_close" {
+		if f.Result != "events" || f.Name == "stream_received" || f.Name == "stream_ended" || f.Name == "conn_close" || f.Name == "connect_response" {
 			continue
 		}
 		g = e.guard(nil)

@@ -75,6 +75,47 @@ func TestClientLog(t *testing.T) {
 	})
 }
 
+// The calls and hostcalls of a client whose transport is an Extended CONNECT
+// stream are those of testdata/http2.log.
+func TestHTTP2ClientLog(t *testing.T) {
+	wantLog(t, "http2.log", func(e *embedding) {
+		h := e.open(hostcalls.Open{URL: []byte("wss://user:pass@example.com:8443/chat?a=b"), Subprotocols: []byte("chat,superchat"),
+			Fields: hostcalls.AppendField(nil, "Origin", "https://example.com")})
+		e.logBlock(0, e.export("connect_request", h, 0, e.now))
+		e.logBlock(1, e.export("connect_request", h, 1, e.now)) // the first stream was refused
+		e.respond(h, 200, hostcalls.AppendField(nil, "sec-websocket-protocol", "chat"))
+		e.receive(h, 0, server.frame(0x81, "Welcome"))
+		e.send(h, sendRecord(hostcalls.OpText, hostcalls.SendFIN, "Hello"))
+		e.export("connect_request", h, 0, e.now) // it is open
+		e.respond(h, 200, nil)
+		e.export("conn_free", h)
+
+		h = e.open(hostcalls.Open{URL: []byte("ws://example.com/")})
+		e.respond(h, 200, nil) // nothing was asked for
+		e.logBlock(0, e.export("connect_request", h, 0, e.now))
+		e.respond(h, 403, hostcalls.AppendField(nil, "content-length", "0"))
+		e.export("conn_free", h)
+
+		// HTTP/1.1 is asked after HTTP/2 could not be.
+		h = e.open(hostcalls.Open{URL: []byte("ws://example.com/")})
+		e.logBlock(0, e.export("connect_request", h, 0, e.now))
+		e.events(h, 0, e.export("stream_connected", h, 0, e.now))
+		e.respond(h, 200, nil)
+		e.export("connect_request", h, 0, e.now)
+		e.receive(h, 0, answerRequest(e.takeOut(), ""))
+		e.export("conn_free", h)
+
+		h = e.open(hostcalls.Open{URL: []byte("ws://example.com/")})
+		e.export("connect_request", h, 0, e.now)
+		e.pass(10 * time.Second)
+		e.events(h, 0, e.export("conn_timeout", h, 0, 0, e.now)) // no response came
+		e.export("conn_free", h)
+
+		h = e.accept(serverAccept())
+		e.export("connect_request", h, 0, e.now) // a server
+	})
+}
+
 // The calls and hostcalls of a server, from request to freed handle, are those
 // of testdata/server.log.
 func TestServerLog(t *testing.T) {
@@ -159,6 +200,27 @@ func (e *embedding) logRecords(h int64) {
 		f, err := hostcalls.ConsumeFailure(b[n:])
 		fmt.Fprintf(&e.log, "  error %s %v\n", printFailure(f), err)
 	}
+}
+
+// logBlock logs the field block of n bytes in tx.
+func (e *embedding) logBlock(lane uint32, n int32) {
+	e.Helper()
+	if n < 0 {
+		e.Fatalf("there is no field block: %v\n%s", hostcalls.Errno(-n), e.lastLog())
+	}
+	fmt.Fprintf(&e.log, "  fields%s\n", printFields(e.read(e.tx(lane), uint32(n))))
+}
+
+// respond answers an Extended CONNECT.
+func (e *embedding) respond(h int64, status uint32, fields []byte) []string {
+	e.Helper()
+	b := hostcalls.AppendResponse(nil, hostcalls.Response{Status: status, Fields: fields})
+	e.write(e.tx(0), b)
+	r := e.export("connect_response", h, 0, int64(len(b)), e.now)
+	if r == hostcalls.ESTATE.Ret() {
+		return nil
+	}
+	return e.events(h, 0, r)
 }
 
 // A handle that was freed names no connection until 2,047 more have been opened

@@ -17,6 +17,8 @@ export const MODULE = 'wasock_host';
  * - `conn_open(lane, len, now)`: handle. Creates a client from the open record in tx.
  * - `conn_accept(lane, len, now)`: handle. Decides on the request in the accept record in tx.
  * - `stream_connected(conn, lane, now)`: events. The transport that stream_connect asked for is there.
+ * - `connect_request(conn, lane, now)`: len. Leaves in tx the request that opens an Extended CONNECT stream.
+ * - `connect_response(conn, lane, len, now)`: events. The final response to that request is in tx.
  * - `stream_received(conn, lane, len, now)`: events. Bytes that arrived are in rx.
  * - `stream_ended(conn, lane, now)`: events. The transport delivers no more.
  * - `stream_blocked(conn, lane, blocked, now)`: events. The transport is behind with its output, or has caught up.
@@ -33,6 +35,8 @@ export const EXPORTS = Object.freeze({
   conn_open: Object.freeze(['i32', 'i32', 'i64']),
   conn_accept: Object.freeze(['i32', 'i32', 'i64']),
   stream_connected: Object.freeze(['i32', 'i32', 'i64']),
+  connect_request: Object.freeze(['i32', 'i32', 'i64']),
+  connect_response: Object.freeze(['i32', 'i32', 'i32', 'i64']),
   stream_received: Object.freeze(['i32', 'i32', 'i32', 'i64']),
   stream_ended: Object.freeze(['i32', 'i32', 'i64']),
   stream_blocked: Object.freeze(['i32', 'i32', 'i32', 'i64']),

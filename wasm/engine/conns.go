@@ -22,7 +22,8 @@ type slot struct {
 	armed     protocol.Time // what the host's timer is set for
 	transport protocol.TransportAction
 	responded bool // the response event was stored
-	connected bool // stream_connected was called
+	requested bool // connect_request was called
+	connected bool // stream_connected or connect_response was called
 
 	// timed: the host's timer is no later than the connection's, and stays so
 	// while messages come and go.
@@ -88,6 +89,11 @@ func use(h, laneIndex uint32) (*slot, *lane, hostcalls.Errno) {
 		return nil, nil, hostcalls.EBADF
 	}
 	return s, &lanes[laneIndex], hostcalls.OK
+}
+
+// opensClient reports whether s is a client that is not open yet.
+func (s *slot) opensClient() bool {
+	return s.conn.Role() == protocol.Client && s.conn.State() == protocol.StateConnecting
 }
 
 // drain stores the events that there are and hands over the output, as the

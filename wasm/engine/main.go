@@ -110,6 +110,48 @@ func streamConnected(h, laneIndex uint32, now int64) int32 {
 	return s.drain(h, l)
 }
 
+//go:wasmexport connect_request
+func connectRequest(h, laneIndex uint32, now int64) int32 {
+	s, l, err := use(h, laneIndex)
+	if err != hostcalls.OK {
+		return err.Ret()
+	}
+	if s.connected || !s.opensClient() {
+		return hostcalls.ESTATE.Ret()
+	}
+	block := appendFields(l.tx[:0], s.conn.RequestFields(protocol.Time(now)))
+	if !l.put(block) {
+		return hostcalls.EFULL.Ret()
+	}
+	s.requested = true
+	s.flush(h, l)
+	return int32(len(block))
+}
+
+//go:wasmexport connect_response
+func connectResponse(h, laneIndex, length uint32, now int64) int32 {
+	s, l, err := use(h, laneIndex)
+	switch {
+	case err != hostcalls.OK:
+		return err.Ret()
+	case length > uint32(len(l.tx)):
+		return hostcalls.EINVAL.Ret()
+	case !s.requested || s.connected || !s.opensClient():
+		return hostcalls.ESTATE.Ret()
+	}
+	r, n, bad := hostcalls.ConsumeResponse(l.tx[:length])
+	if bad != nil || uint32(n) != length || len(r.Subprotocol) > 0 || len(r.Extensions) > 0 {
+		return hostcalls.EINVAL.Ret()
+	}
+	fs, bad := fields(r.Fields)
+	if bad != nil {
+		return hostcalls.EINVAL.Ret()
+	}
+	s.connected = true
+	s.conn.ReceiveResponse(protocol.Time(now), int(r.Status), fs)
+	return s.drain(h, l)
+}
+
 //go:wasmexport stream_received
 func streamReceived(h, laneIndex, length uint32, now int64) int32 {
 	s, l, err := use(h, laneIndex)

@@ -64,14 +64,19 @@ func fields(b []byte) (fs []protocol.Field, err error) {
 	return fs, nil
 }
 
+// appendFields appends a field block.
+func appendFields(b []byte, fs []protocol.Field) []byte {
+	for _, f := range fs {
+		b = hostcalls.AppendField(b, f.Name, f.Value)
+	}
+	return b
+}
+
 // fieldBlock is where a response's fields are gathered.
 var fieldBlock [4 << 10]byte
 
 func appendResponse(b []byte, r *protocol.Response, subprotocol, extensions string) []byte {
-	block := fieldBlock[:0]
-	for _, f := range r.Fields {
-		block = hostcalls.AppendField(block, f.Name, f.Value)
-	}
+	block := appendFields(fieldBlock[:0], r.Fields)
 	return hostcalls.AppendResponse(b, hostcalls.Response{
 		Status: uint32(r.Status), Subprotocol: []byte(subprotocol), Extensions: []byte(extensions), Fields: block,
 	})

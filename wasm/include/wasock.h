@@ -354,10 +354,24 @@ int32_t wasock_engine_conn_accept(uint32_t lane, uint32_t len, int64_t now);
 
 /*
  * The transport that stream_connect asked for is there.
- * Returns events, or negated WASOCK_ERRNO_BADF.
+ * Returns events, or negated WASOCK_ERRNO_BADF, WASOCK_ERRNO_STATE.
  */
 WASOCK_EXPORT(stream_connected)
 int32_t wasock_engine_stream_connected(uint32_t conn, uint32_t lane, int64_t now);
+
+/*
+ * Leaves in tx the request that opens an Extended CONNECT stream.
+ * Returns len, or negated WASOCK_ERRNO_BADF, WASOCK_ERRNO_STATE, WASOCK_ERRNO_FULL.
+ */
+WASOCK_EXPORT(connect_request)
+int32_t wasock_engine_connect_request(uint32_t conn, uint32_t lane, int64_t now);
+
+/*
+ * The final response to that request is in tx.
+ * Returns events, or negated WASOCK_ERRNO_INVAL, WASOCK_ERRNO_BADF, WASOCK_ERRNO_STATE.
+ */
+WASOCK_EXPORT(connect_response)
+int32_t wasock_engine_connect_response(uint32_t conn, uint32_t lane, uint32_t len, int64_t now);
 
 /*
  * Bytes that arrived are in rx.
