@@ -35,11 +35,14 @@ type AcceptOptions struct {
 	Limits Limits
 }
 
-// Accept completes the opening handshake of r and takes its connection over. If
-// it cannot, it has answered the request, and returns a *HandshakeError.
+// Accept completes the opening handshake of r, an Upgrade over HTTP/1.1 or an
+// Extended CONNECT over HTTP/2, and takes its connection over. If it cannot, it
+// has answered the request, and returns a *HandshakeError.
 //
-// With AcceptOptions.Events the handler need not stay: events arrive on another
-// goroutine.
+// With AcceptOptions.Events, events arrive on another goroutine. Over HTTP/1.1 the
+// handler need not stay. Over HTTP/2 the connection is the request, and ends when
+// its handler returns: wait for Conn.Done, or use Handler, which does. Servers
+// take Extended CONNECT only if package extendedconnect is imported.
 func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	if o == nil {
 		o = &AcceptOptions{}
@@ -64,7 +67,12 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 		refuse(w, response, err)
 		return nil, err
 	}
-	if err := c.hijack(w, response); err != nil {
+	if r.ProtoMajor >= 2 {
+		err = c.takeStream(w, r, response)
+	} else {
+		err = c.hijack(w, response)
+	}
+	if err != nil {
 		inst.free(c.handle)
 		return nil, err
 	}
@@ -98,6 +106,12 @@ func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) h
 		if err != nil {
 			h.logger.Info("websocket: request refused", "remote", r.RemoteAddr, "error", err)
 			return
+		}
+		if s, ok := c.tr.(*serverStream); ok {
+			defer s.detach()
+			if c.handler != nil {
+				<-c.Done()
+			}
 		}
 		if c.handler != nil {
 			return
@@ -210,7 +224,18 @@ func (c *Conn) hijack(w http.ResponseWriter, response hostcalls.Response) error 
 		return &HandshakeError{Rule: "the response could not be written", Err: err}
 	}
 	c.subprotocol = string(response.Subprotocol)
-	return c.attach(nc)
+	return c.attach(newTransport(nc))
+}
+
+// takeStream answers an Extended CONNECT and makes its stream the transport.
+func (c *Conn) takeStream(w http.ResponseWriter, r *http.Request, response hostcalls.Response) error {
+	s, err := newServerStream(w, r, int(response.Status), header(response.Fields), c.stream != nil)
+	if err != nil {
+		return &HandshakeError{Rule: "the response could not be sent", Err: err}
+	}
+	c.version = HTTPVersion(r.ProtoMajor)
+	c.subprotocol = string(response.Subprotocol)
+	return c.attach(s)
 }
 
 // writeHead writes the head of an HTTP/1.1 response, as the engine decided it.

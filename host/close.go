@@ -12,13 +12,7 @@ import (
 // linger reads on after the end of the connection, so that the peer sees our last
 // frames and the transport ends in order. It returns at once.
 func (c *Conn) linger() {
-	c.mu.Lock()
-	finished := c.finished
-	c.mu.Unlock()
-	if finished {
-		return
-	}
-	if c.stream.lingers.Swap(true) {
+	if !c.mayLinger() {
 		return
 	}
 	go func() {
@@ -26,6 +20,43 @@ func (c *Conn) linger() {
 		c.serve()
 		<-c.stream.token
 	}()
+}
+
+// mayLinger reports whether c's transport is open still, and nobody lingers yet.
+func (c *Conn) mayLinger() bool {
+	c.mu.Lock()
+	finished := c.finished
+	c.mu.Unlock()
+	return !finished && !c.stream.lingers.Swap(true)
+}
+
+// leave lingers before the caller learns that the connection ended. Where the
+// transport is a request it returns only when that is over: the handler that
+// learns of the end would return, and take our last frames with it. The timers of
+// the closing handshake bound it.
+func (c *Conn) leave() {
+	if !c.isRequest() {
+		c.linger()
+		return
+	}
+	c.stream.token <- struct{}{}
+	c.leaveReading()
+	<-c.stream.token
+}
+
+// leaveReading is leave for who holds the token.
+func (c *Conn) leaveReading() {
+	if !c.isRequest() {
+		c.linger()
+	} else if c.mayLinger() {
+		c.serve()
+	}
+}
+
+// isRequest reports whether c's transport ends with a request's handler.
+func (c *Conn) isRequest() bool {
+	_, ok := c.tr.(*serverStream)
+	return ok
 }
 
 // closeFrame sends a Close frame.
@@ -83,7 +114,7 @@ func (c *Conn) Close(code CloseCode, reason string) error {
 	}
 	select {
 	case <-c.stream.closed:
-		c.linger()
+		c.leave()
 	case <-ctx.Done():
 		c.kill(ErrClosed)
 	}
@@ -100,7 +131,7 @@ func (c *Conn) CloseNow() error {
 		// It ended already. Our answer to the peer's Close may still be on its way,
 		// and the transport closes by itself.
 		if c.stream != nil {
-			c.linger()
+			c.leave()
 		}
 		return nil
 	}

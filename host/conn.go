@@ -2,6 +2,7 @@ package host
 
 import (
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,28 @@ const (
 	StateClosed
 )
 
+// An HTTPVersion is a major version of HTTP.
+type HTTPVersion uint8
+
+const (
+	// HTTPAuto is, for a wss URL, HTTP/2 if the server has it and allows WebSockets
+	// over it, and otherwise HTTP/1.1; for a ws URL it is HTTP/1.1.
+	HTTPAuto HTTPVersion = 0
+
+	HTTP1 HTTPVersion = 1 // HTTP/1.1: Upgrade, RFC 6455 §4
+	HTTP2 HTTPVersion = 2 // Extended CONNECT, RFC 8441; for a ws URL by prior knowledge
+)
+
+func (v HTTPVersion) String() string {
+	switch v {
+	case HTTPAuto:
+		return "automatic"
+	case HTTP1:
+		return "HTTP/1.1"
+	}
+	return "HTTP/" + strconv.Itoa(int(v))
+}
+
 // A Conn is one end of a WebSocket connection, carried by an instance of the
 // engine. Its methods may be called from any goroutine; at most one goroutine
 // at a time reads, the others wait for it.
@@ -69,6 +92,7 @@ type Conn struct {
 
 	handle   uint32
 	server   bool
+	version  HTTPVersion
 	state    atomic.Int32 // a ReadyState
 	closeHow uint8        // what the engine asked for: hostcalls.CloseWrite or CloseBoth; under mu and inst.mu
 	wroteFIN bool
@@ -89,6 +113,7 @@ type Conn struct {
 	stream  *streamState               // nil where there is a handler
 	end     atomic.Pointer[CloseError] // how it ended
 	failure error                      // why; under mu
+	done    chan struct{}              // closed when finished is set; under mu
 	failed  bool                       // the handler was told why; under deliver
 	budget  int                        // what a batch of events may still cost; under deliver
 	arrived int64                      // bytes of the message that is arriving; under deliver
@@ -102,7 +127,7 @@ type Conn struct {
 }
 
 func newConn(h *Host, inst *instance, events EventHandler, limits *Limits) *Conn {
-	c := &Conn{host: h, inst: inst, handler: events, limits: limits}
+	c := &Conn{host: h, inst: inst, handler: events, limits: limits, version: HTTP1}
 	c.deadline, c.armed = never, never
 	if events == nil {
 		c.stream = newStreamState()
@@ -118,6 +143,24 @@ func (c *Conn) Subprotocol() string { return c.subprotocol }
 
 // ReadyState returns how far the connection is.
 func (c *Conn) ReadyState() ReadyState { return ReadyState(c.state.Load()) }
+
+// HTTPVersion returns the version of HTTP that the opening handshake was over.
+func (c *Conn) HTTPVersion() HTTPVersion { return c.version }
+
+// Done returns a channel that is closed when the connection has ended, what it
+// sent has left, and its transport is closed. Over HTTP/2 a request's handler that
+// called Accept returns then, and not before: the transport is the request.
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.finished {
+			close(c.done)
+		}
+	}
+	return c.done
+}
 
 // LocalAddr returns the transport's local address, nil if it is closed.
 func (c *Conn) LocalAddr() net.Addr {
@@ -255,9 +298,9 @@ func (c *Conn) heldUp() bool {
 	return true
 }
 
-// attach makes the transport over nc that of c, and c one of the host's
-// connections. It fails, and closes nc, if c or the host ended meanwhile.
-func (c *Conn) attach(nc net.Conn) error {
+// attach makes tr the transport of c, and c one of the host's connections. It
+// fails, and closes tr, if c or the host ended meanwhile.
+func (c *Conn) attach(tr transport) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	err := error(ErrEngineTrapped)
@@ -265,10 +308,10 @@ func (c *Conn) attach(nc net.Conn) error {
 		err = c.host.add(c)
 	}
 	if err != nil {
-		_ = nc.Close()
+		_ = tr.close()
 		return err
 	}
-	c.tr = newTransport(nc)
+	c.tr = tr
 	return nil
 }
 
@@ -290,6 +333,9 @@ func (c *Conn) finish() {
 	}
 	c.inst.free(c.handle)
 	c.host.remove(c)
+	if c.done != nil {
+		close(c.done)
+	}
 }
 
 // abort ends the connection without a closing handshake.

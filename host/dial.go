@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 
@@ -25,12 +26,17 @@ type DialOptions struct {
 	Permissions *permission.List
 
 	// TLS has roots, client certificates, server name and minimum version for
-	// wss. InsecureSkipVerify is refused: see InsecureHosts.
+	// wss. InsecureSkipVerify is refused: see InsecureHosts. Connections over HTTP/2
+	// are shared by those with the same TLS, that is the same pointer.
 	TLS *tls.Config
 
 	// InsecureHosts are the hosts, exactly as in the URL, whose certificates are
 	// not verified. That gives up what wss is for; it is logged each time.
 	InsecureHosts []string
+
+	// HTTPVersion is the version of HTTP for the opening handshake. Default
+	// HTTPAuto.
+	HTTPVersion HTTPVersion
 
 	// Events, if set, receives the connection's events. Otherwise the caller
 	// reads.
@@ -55,6 +61,9 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 	if err := o.Limits.check(); err != nil {
 		return nil, nil, err
 	}
+	if o.HTTPVersion > HTTP2 {
+		return nil, nil, &ArgumentError{Rule: "HTTPVersion is HTTPAuto, HTTP1 or HTTP2"}
+	}
 	inst, err := h.pick()
 	if err != nil {
 		return nil, nil, err
@@ -64,19 +73,11 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 	if err := c.openClient(url, o); err != nil {
 		return nil, nil, err
 	}
-	nc, err := c.connect(ctx, o)
-	if err != nil {
-		inst.free(c.handle)
-		return nil, nil, err
-	}
-	if err := c.attach(nc); err != nil {
-		inst.free(c.handle)
-		return nil, nil, err
-	}
-	err = c.handshake(ctx)
+	err = c.establish(ctx, o)
 	resp := c.httpResponse()
 	c.response = nil
 	if err != nil {
+		c.abort(err)
 		return nil, resp, err
 	}
 	h.dialed.Add(1)
@@ -118,33 +119,51 @@ func (c *Conn) openClient(url string, o *DialOptions) error {
 	}
 }
 
-// handshake performs the opening handshake over the transport.
-func (c *Conn) handshake(ctx context.Context) error {
+// establish connects, and performs the opening handshake over the version of HTTP
+// that o and the server have.
+func (c *Conn) establish(ctx context.Context, o *DialOptions) error {
+	if o.HTTPVersion == HTTP2 || o.HTTPVersion == HTTPAuto && c.target.tls {
+		return c.openShared(ctx, o)
+	}
+	nc, err := c.connect(ctx, o, "http/1.1")
+	if err != nil {
+		return err
+	}
+	return c.openUpgrade(ctx, nc)
+}
+
+// openUpgrade performs the opening handshake over HTTP/1.1 on nc.
+func (c *Conn) openUpgrade(ctx context.Context, nc net.Conn) error {
+	if err := c.attach(newTransport(nc)); err != nil {
+		return err
+	}
 	l := c.inst.lanes.get()
 	c.mu.Lock()
 	r := c.call(l, c.inst.fn.streamConnected, uint64(now()))
 	c.mu.Unlock()
 	c.inst.lanes.put(l)
 	if r < 0 {
-		c.abort(callError(hostcalls.Errno(-r)))
 		return callError(hostcalls.Errno(-r))
 	}
 	for c.ReadyState() == StateConnecting && c.end.Load() == nil {
 		if err := c.fill(ctx); err != nil {
-			c.abort(err)
 			return err
 		}
 	}
-	e := c.end.Load()
-	if e == nil || e.Err == nil {
-		return nil
+	return c.openingError(nil)
+}
+
+// openingError returns why c is not open, or nil if it is. err is why if the engine
+// does not know.
+func (c *Conn) openingError(err error) error {
+	if e := c.end.Load(); e != nil && e.Err != nil {
+		err = e.Err
 	}
-	c.abort(e.Err)
 	var he *HandshakeError
-	if errors.As(e.Err, &he) {
-		return he
+	if err == nil || errors.As(err, &he) {
+		return err
 	}
-	return &HandshakeError{Rule: "the connection ended before the opening handshake did", Err: e.Err}
+	return &HandshakeError{Rule: "the connection ended before the opening handshake did", Err: err}
 }
 
 // onResponse keeps the response of the opening handshake.
@@ -165,10 +184,14 @@ func (c *Conn) httpResponse() *http.Response {
 	if r == nil {
 		return nil
 	}
+	proto, minor := "HTTP/1.1", 1
+	if c.version == HTTP2 {
+		proto, minor = "HTTP/2.0", 0 // as net/http writes it
+	}
 	return &http.Response{
 		Status:     http.StatusText(int(r.Status)),
 		StatusCode: int(r.Status),
-		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto:      proto, ProtoMajor: int(c.version), ProtoMinor: minor,
 		Header: header(r.Fields),
 		Body:   io.NopCloser(strings.NewReader("")),
 	}

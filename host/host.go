@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wasock/wasock/host/permission"
 )
@@ -26,6 +27,10 @@ type Config struct {
 	// is reserved, not used. When it is used up the instance's connections end.
 	// Default 256 MiB.
 	InstanceMemory int64
+
+	// HTTP2IdleTimeout is how long an HTTP/2 connection of Dial's stays open without
+	// a WebSocket, for the next one. Default 30 s.
+	HTTP2IdleTimeout time.Duration
 
 	// CacheDir is a directory for compiled code, so that only the first start
 	// compiles. Default: compiled code is kept in memory, for all Hosts.
@@ -49,8 +54,9 @@ const (
 )
 
 var (
-	errInstanceMemory = errors.New("websocket: config: InstanceMemory is between 16 MiB and 4 GiB")
-	errInstances      = errors.New("websocket: config: Instances is between 1 and 1024")
+	errInstanceMemory   = errors.New("websocket: config: InstanceMemory is between 16 MiB and 4 GiB")
+	errHTTP2IdleTimeout = errors.New("websocket: config: HTTP2IdleTimeout is not negative")
+	errInstances        = errors.New("websocket: config: Instances is between 1 and 1024")
 )
 
 // A Host runs instances of the engine and the connections they carry. Its
@@ -60,6 +66,7 @@ type Host struct {
 	logger  *slog.Logger
 	runtime *engineRuntime
 	next    atomic.Uint32
+	http2   *http2Pool
 
 	mu        sync.Mutex
 	instances []*instance
@@ -87,10 +94,12 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	switch {
 	case cfg.Instances < 0 || cfg.Instances > maxInstances:
 		return nil, errInstances
+	case cfg.HTTP2IdleTimeout < 0:
+		return nil, errHTTP2IdleTimeout
 	case cfg.InstanceMemory < minInstanceMemory || cfg.InstanceMemory > maxInstanceMemory:
 		return nil, errInstanceMemory
 	}
-	h := &Host{cfg: cfg, logger: cfg.Logger, conns: make(map[*Conn]struct{})}
+	h := &Host{cfg: cfg, logger: cfg.Logger, conns: make(map[*Conn]struct{}), http2: newHTTP2Pool(cfg.HTTP2IdleTimeout)}
 	var err error
 	if h.runtime, err = newEngineRuntime(ctx, &cfg); err != nil {
 		return nil, err
@@ -172,6 +181,9 @@ func (h *Host) replace(dead *instance, conns []*Conn) {
 // Shutdown closes every connection with 1001 "Server shutting down", waits until
 // the peers have answered or ctx ends, and closes the Host. New connections are
 // refused from the start. The error is ctx's if it ended first.
+//
+// Call it before, or beside, http.Server.Shutdown, which waits for WebSockets over
+// HTTP/2 as for any request.
 func (h *Host) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
 	if h.closed {
@@ -239,6 +251,7 @@ func (h *Host) end() {
 		inst.dead = true
 		inst.mu.Unlock()
 	}
+	h.http2.close()
 	if len(instances) == 0 {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wasock/wasock/host"
+	_ "github.com/wasock/wasock/host/extendedconnect"
 	"github.com/wasock/wasock/host/permission"
 )
 
@@ -47,7 +48,8 @@ func newContext(t testing.TB) context.Context {
 // A carrier is what the two ends of a connection find each other over. The
 // conversations do not know which it is.
 type carrier struct {
-	name string
+	name    string
+	version host.HTTPVersion
 
 	// serve serves h until the test is over, and returns what to dial, and with
 	// what.
@@ -55,16 +57,44 @@ type carrier struct {
 }
 
 var carriers = []carrier{
-	{"ws", func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{"ws", host.HTTP1, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
 		return s.URL, &host.DialOptions{}
 	}},
-	{"wss", func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{"wss", host.HTTP1, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := httptest.NewTLSServer(h)
 		t.Cleanup(s.Close)
 		return s.URL, &host.DialOptions{TLS: trusting(s)}
 	}},
+	{"wss-http2", host.HTTP2, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+		s := newHTTP2Server(t, h)
+		return s.URL, &host.DialOptions{TLS: trusting(s)} // HTTPAuto finds it
+	}},
+	{"ws-http2", host.HTTP2, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+		s := httptest.NewUnstartedServer(h)
+		s.Config.Protocols = new(http.Protocols)
+		s.Config.Protocols.SetUnencryptedHTTP2(true)
+		s.Start()
+		t.Cleanup(func() { closeServer(s) })
+		return s.URL, &host.DialOptions{HTTPVersion: host.HTTP2}
+	}},
+}
+
+// newHTTP2Server serves h with TLS over HTTP/2 and HTTP/1.1.
+func newHTTP2Server(t testing.TB, h http.Handler) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.EnableHTTP2 = true
+	s.StartTLS()
+	t.Cleanup(func() { closeServer(s) })
+	return s
+}
+
+// closeServer closes s and what it serves. A WebSocket over HTTP/2 is a request, for
+// which Close would wait.
+func closeServer(s *httptest.Server) {
+	s.CloseClientConnections()
+	s.Close()
 }
 
 // trusting returns the configuration of a client that trusts s.
@@ -86,9 +116,12 @@ func connect(t *testing.T, h *host.Host, c carrier, s styles, do *host.DialOptio
 		var err error
 		server.conn, err = h.Accept(w, r, &o)
 		accepted <- err
+		if err == nil && r.ProtoMajor == 2 {
+			<-server.conn.Done()
+		}
 	}))
 	o := *do
-	o.TLS = base.TLS
+	o.TLS, o.HTTPVersion = base.TLS, base.HTTPVersion
 	if client.events != nil {
 		o.Events = client.events
 	}
@@ -100,6 +133,9 @@ func connect(t *testing.T, h *host.Host, c carrier, s styles, do *host.DialOptio
 		t.Fatalf("accept: %v", err)
 	}
 	for _, e := range []*end{client, server} {
+		if got := e.conn.HTTPVersion(); got != c.version {
+			t.Fatalf("the %s's end is over %v, want %v", e.name, got, c.version)
+		}
 		if e.events != nil {
 			e.wantEvent("an end is told first that it is open", "open")
 		}

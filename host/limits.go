@@ -90,6 +90,10 @@ func (l *Limits) closeTimeout() time.Duration { return orDefault(l.CloseTimeout,
 
 func (l *Limits) stallTimeout() time.Duration { return orDefault(l.StallTimeout, 30*time.Second) }
 
+func (l *Limits) handshakeTimeout() time.Duration {
+	return orDefault(l.HandshakeTimeout, 10*time.Second)
+}
+
 func (l *Limits) connectTimeout() time.Duration { return orDefault(l.ConnectTimeout, 30*time.Second) }
 
 func (l *Limits) tlsTimeout() time.Duration { return orDefault(l.TLSTimeout, 10*time.Second) }

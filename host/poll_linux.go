@@ -419,4 +419,5 @@ func sockaddr(sa syscall.Sockaddr, err error) net.Addr {
 	return nil
 }
 
-func (t *pollTransport) setReadDeadline(time.Time) error { return errors.ErrUnsupported }
+func (t *pollTransport) interrupt() { panic("BUG: a polled transport has no receive to interrupt") }
+func (t *pollTransport) resume()    { panic("BUG: a polled transport has no receive to resume") }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"io"
 	"sync/atomic"
-	"time"
 )
 
 // streamState is what a Conn without an EventHandler has beside: the parts of
@@ -118,7 +117,7 @@ func (c *Conn) Read(ctx context.Context) (MessageType, []byte, error) {
 		if limit := s.readLimit.Load(); limit > 0 && int64(len(s.message)+len(p.payload)) > limit {
 			err := &LimitError{CodeMessageTooBig, "SetReadLimit", uint64(limit), uint64(len(s.message) + len(p.payload))}
 			_ = c.closeFrame(CodeMessageTooBig, "")
-			c.linger()
+			c.leaveReading()
 			return 0, nil, err
 		}
 		if p.first && p.last {
@@ -194,7 +193,7 @@ func (c *Conn) nextPart(ctx context.Context) (part, error) {
 			return p, nil
 		}
 		if e := c.end.Load(); e != nil {
-			c.linger()
+			c.leaveReading()
 			return part{}, e
 		}
 		if err := c.fill(ctx); err != nil {
@@ -214,14 +213,14 @@ func (c *Conn) fill(ctx context.Context) error {
 	if ctx.Done() != nil {
 		interrupted = make(chan struct{})
 		stop = context.AfterFunc(ctx, func() {
-			_ = c.tr.setReadDeadline(longAgo)
+			c.tr.interrupt()
 			close(interrupted)
 		})
 	}
 	l, n, err := c.receive()
 	if !stop() {
 		<-interrupted
-		_ = c.tr.setReadDeadline(time.Time{})
+		c.tr.resume()
 		if err != nil && isTimeout(err) {
 			return ctx.Err()
 		}

@@ -47,14 +47,20 @@ func (h *Host) checkTarget(p *permission.List, t *target) error {
 	return p.CheckTarget(t.host, t.port).Err()
 }
 
-// connect opens a transport to c's target: connected to an address that the
-// permissions allow, and behind TLS where the engine asked for that.
-func (c *Conn) connect(ctx context.Context, o *DialOptions) (net.Conn, error) {
-	t := c.target
-	permissions := c.permissions
-	if permissions == nil {
-		permissions = c.host.cfg.Permissions
+// grants returns the permissions that hold for c.
+func (c *Conn) grants() *permission.List {
+	if c.permissions != nil {
+		return c.permissions
 	}
+	return c.host.cfg.Permissions
+}
+
+// connect opens a transport to c's target: connected to an address that the
+// permissions allow, and behind TLS, with protocols offered by ALPN, where the
+// engine asked for that.
+func (c *Conn) connect(ctx context.Context, o *DialOptions, protocols ...string) (net.Conn, error) {
+	t := c.target
+	permissions := c.grants()
 	d := net.Dialer{
 		Timeout: o.Limits.connectTimeout(),
 		// Called with each address in turn, after resolution and before the
@@ -78,7 +84,7 @@ func (c *Conn) connect(ctx context.Context, o *DialOptions) (net.Conn, error) {
 	if !t.tls {
 		return nc, nil
 	}
-	tc, err := c.secure(ctx, nc, o)
+	tc, err := c.secure(ctx, nc, o, protocols)
 	if err != nil {
 		_ = nc.Close()
 		return nil, &DialError{"TLS handshake", t.String(), err}
@@ -87,7 +93,7 @@ func (c *Conn) connect(ctx context.Context, o *DialOptions) (net.Conn, error) {
 }
 
 // secure does the TLS handshake with the target over nc.
-func (c *Conn) secure(ctx context.Context, nc net.Conn, o *DialOptions) (net.Conn, error) {
+func (c *Conn) secure(ctx context.Context, nc net.Conn, o *DialOptions, protocols []string) (net.Conn, error) {
 	cfg := &tls.Config{}
 	if o.TLS != nil {
 		cfg = o.TLS.Clone()
@@ -98,13 +104,11 @@ func (c *Conn) secure(ctx context.Context, nc net.Conn, o *DialOptions) (net.Con
 	if cfg.ServerName == "" {
 		cfg.ServerName = c.target.name()
 	}
-	for _, insecure := range o.InsecureHosts {
-		if strings.EqualFold(strings.Trim(insecure, "[]"), c.target.name()) {
-			cfg.InsecureSkipVerify = true
-			c.host.logger.Warn("websocket: TLS certificate is not verified", "target", c.target.String())
-		}
+	if o.insecure(c.target) {
+		cfg.InsecureSkipVerify = true
+		c.host.logger.Warn("websocket: TLS certificate is not verified", "target", c.target.String())
 	}
-	cfg.NextProtos = []string{"http/1.1"}
+	cfg.NextProtos = protocols
 	ctx, cancel := context.WithTimeout(ctx, o.Limits.tlsTimeout())
 	defer cancel()
 	tc := tls.Client(nc, cfg)
@@ -112,6 +116,16 @@ func (c *Conn) secure(ctx context.Context, nc net.Conn, o *DialOptions) (net.Con
 		return nil, err
 	}
 	return tc, nil
+}
+
+// insecure reports whether t is one of InsecureHosts.
+func (o *DialOptions) insecure(t *target) bool {
+	for _, name := range o.InsecureHosts {
+		if strings.EqualFold(strings.Trim(name, "[]"), t.name()) {
+			return true
+		}
+	}
+	return false
 }
 
 var errSkipVerify = errors.New("TLS verification is switched off only by name: use DialOptions.InsecureHosts")

@@ -30,8 +30,10 @@ type transport interface {
 	localAddr() net.Addr
 	remoteAddr() net.Addr
 
-	// setReadDeadline is that of net.Conn: one that has passed ends a receive.
-	setReadDeadline(time.Time) error
+	// interrupt ends a receive that waits with os.ErrDeadlineExceeded, and those to
+	// come until resume.
+	interrupt()
+	resume()
 }
 
 // A selfFlusher is a transport that calls flushReady when it takes more, so that
@@ -123,10 +125,11 @@ func (t *connTransport) closeWrite() error {
 	return errors.ErrUnsupported
 }
 
-func (t *connTransport) close() error                      { return t.nc.Close() }
-func (t *connTransport) localAddr() net.Addr               { return t.nc.LocalAddr() }
-func (t *connTransport) remoteAddr() net.Addr              { return t.nc.RemoteAddr() }
-func (t *connTransport) setReadDeadline(d time.Time) error { return t.nc.SetReadDeadline(d) }
+func (t *connTransport) close() error         { return t.nc.Close() }
+func (t *connTransport) localAddr() net.Addr  { return t.nc.LocalAddr() }
+func (t *connTransport) remoteAddr() net.Addr { return t.nc.RemoteAddr() }
+func (t *connTransport) interrupt()           { _ = t.nc.SetReadDeadline(longAgo) }
+func (t *connTransport) resume()              { _ = t.nc.SetReadDeadline(time.Time{}) }
 
 func isTimeout(err error) bool {
 	var ne net.Error

@@ -143,10 +143,11 @@ func (t *rawTransport) socket() net.Conn { return t.nc }
 
 func (t *rawTransport) closeWrite() error { return t.nc.(interface{ CloseWrite() error }).CloseWrite() }
 
-func (t *rawTransport) close() error                      { return t.nc.Close() }
-func (t *rawTransport) localAddr() net.Addr               { return t.nc.LocalAddr() }
-func (t *rawTransport) remoteAddr() net.Addr              { return t.nc.RemoteAddr() }
-func (t *rawTransport) setReadDeadline(d time.Time) error { return t.nc.SetReadDeadline(d) }
+func (t *rawTransport) close() error         { return t.nc.Close() }
+func (t *rawTransport) localAddr() net.Addr  { return t.nc.LocalAddr() }
+func (t *rawTransport) remoteAddr() net.Addr { return t.nc.RemoteAddr() }
+func (t *rawTransport) interrupt()           { _ = t.nc.SetReadDeadline(longAgo) }
+func (t *rawTransport) resume()              { _ = t.nc.SetReadDeadline(time.Time{}) }
 
 func ignoringEINTR(f func(int, []byte) (int, error), fd uintptr, b []byte) (int, error) {
 	for {

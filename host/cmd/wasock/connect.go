@@ -33,6 +33,7 @@ type connectFlags struct {
 	timeout       time.Duration
 	wait          time.Duration
 	count         int
+	http1, http2  bool
 	quiet         bool
 }
 
@@ -90,6 +91,8 @@ Exit codes:
 	fs.SortFlags = false
 	fs.StringArrayVarP(&f.header, "header", "H", nil, "`field` to add to the request, 'Name: value'; may be repeated")
 	fs.StringArrayVar(&f.subprotocols, "subprotocol", nil, "subprotocol `name` to offer, in order of preference; may be repeated")
+	fs.BoolVar(&f.http2, "http2", false, "use HTTP/2 and nothing else; for ws without asking the server before")
+	fs.BoolVar(&f.http1, "http1", false, "use HTTP/1.1 and nothing else (default for wss: HTTP/2 if the server has it for WebSockets)")
 	fs.StringVar(&f.binary, "binary", "", "send lines as binary messages, and print those that arrive, in this `form`: hex or raw")
 	fs.IntVar(&f.count, "count", 0, "close after this `number` of messages has arrived")
 	fs.DurationVarP(&f.wait, "wait", "w", 500*time.Millisecond, "listen so long after the end of the input; negative: until the peer closes")
@@ -133,7 +136,7 @@ func (f *connectFlags) run(cmd *cobra.Command, url string) error {
 		return f.dialFailed(cmd.Context(), err, named.Needs)
 	}
 	s := newSession(cmd, notes, f, c)
-	s.notice("connected to %s%s", net.JoinHostPort(named.Target, strconv.Itoa(int(named.Port))), chosen(c.Subprotocol()))
+	s.notice("connected to %s over %v%s", net.JoinHostPort(named.Target, strconv.Itoa(int(named.Port))), c.HTTPVersion(), chosen(c.Subprotocol()))
 	return s.run(cmd.Context())
 }
 
@@ -161,6 +164,8 @@ func (f *connectFlags) options() (*host.DialOptions, error) {
 		return nil, usage("--binary %s: write --binary hex or --binary raw", f.binary)
 	case f.count < 0:
 		return nil, usage("--count %d: a count is positive", f.count)
+	case f.http1 && f.http2:
+		return nil, usage("--http1 and --http2 exclude each other")
 	case f.timeout <= 0:
 		return nil, usage("--timeout %v: a timeout is positive", f.timeout)
 	}
@@ -176,9 +181,16 @@ func (f *connectFlags) options() (*host.DialOptions, error) {
 	if err != nil {
 		return nil, err
 	}
+	version := host.HTTPAuto
+	switch {
+	case f.http1:
+		version = host.HTTP1
+	case f.http2:
+		version = host.HTTP2
+	}
 	limits.ConnectTimeout, limits.TLSTimeout, limits.HandshakeTimeout = f.timeout, f.timeout, f.timeout
 	return &host.DialOptions{
-		Header: fields, Subprotocols: f.subprotocols, TLS: cfg, InsecureHosts: f.insecureHosts, Limits: limits,
+		Header: fields, Subprotocols: f.subprotocols, HTTPVersion: version, TLS: cfg, InsecureHosts: f.insecureHosts, Limits: limits,
 	}, nil
 }
 

@@ -29,8 +29,8 @@ func newDemo() *cobra.Command {
 		Short:  "Hold a conversation with an echo server and show what goes over the wire",
 		Hidden: true,
 		Long: `demo serves echo on ws://127.0.0.1:9001/ and wss://127.0.0.1:9002/, talks to
-both through package host, and prints every frame that passed. Then it serves
-on, until Ctrl-C.
+both through package host, to the second over HTTP/1.1 and HTTP/2, and prints
+every frame that passed. Then it serves on, until Ctrl-C.
 
 The bytes are recorded at the server's end of the connection, inside of TLS.`,
 		Example: "  wasock demo",
@@ -51,8 +51,9 @@ type demo struct {
 
 // An endpoint is one of a demo's servers.
 type endpoint struct {
-	url string
-	tap *tapListener
+	url      string
+	tap      *tapListener
+	versions []host.HTTPVersion
 }
 
 func runDemo(cmd *cobra.Command, _ []string) error {
@@ -85,10 +86,12 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	srv := newEchoServer(h, &host.AcceptOptions{Events: echoEvents{}}, logger)
 	go func() { served <- serve(ctx, srv, h, listeners, logger) }()
 	for _, e := range d.endpoints {
-		if err := d.show(ctx, e); err != nil {
-			cancel()
-			<-served
-			return failed(fmt.Errorf("conversation with %s: %w", e.url, err))
+		for _, version := range e.versions {
+			if err := d.show(ctx, e, version); err != nil {
+				cancel()
+				<-served
+				return failed(fmt.Errorf("conversation with %s over %v: %w", e.url, version, err))
+			}
 		}
 	}
 	d.printCommands()
@@ -117,17 +120,21 @@ func (d *demo) listen(stderr io.Writer) ([]net.Listener, error) {
 			return nil, failed(err)
 		}
 		tap := &tapListener{Listener: ln}
-		d.endpoints = append(d.endpoints, &endpoint{url, tap})
+		versions := []host.HTTPVersion{host.HTTP1}
+		if a.scheme == "wss" {
+			versions = append(versions, host.HTTP2)
+		}
+		d.endpoints = append(d.endpoints, &endpoint{url, tap, versions})
 		listeners = append(listeners, tap)
 	}
 	return listeners, nil
 }
 
 // show holds a conversation with e and prints what passed.
-func (d *demo) show(ctx context.Context, e *endpoint) error {
+func (d *demo) show(ctx context.Context, e *endpoint, version host.HTTPVersion) error {
 	r := newRecording()
 	e.tap.record(r)
-	rtt, err := d.converse(ctx, e.url)
+	rtt, err := d.converse(ctx, e.url, version)
 	e.tap.record(nil)
 	if err != nil {
 		return err
@@ -137,17 +144,17 @@ func (d *demo) show(ctx context.Context, e *endpoint) error {
 	if r.tls != nil {
 		layer = tls.VersionName(r.tls.Version) + ", " + tls.CipherSuiteName(r.tls.CipherSuite) + "; this is inside of it"
 	}
-	fmt.Fprintf(d.out, "%s\n%s\n\n", d.colours.bold(e.url), layer)
+	fmt.Fprintf(d.out, "%s\n%v over %s\n\n", d.colours.bold(e.url), version, layer)
 	printTable(d.out, units, d.colours)
 	_, err = fmt.Fprintf(d.out, "%s\n\n", d.colours.dim(fmt.Sprintf("%8.2f  from Ping to Pong at the client", float64(rtt)/float64(time.Millisecond))))
 	return err
 }
 
 // converse has every kind of frame sent, each after the answer to the one before.
-func (d *demo) converse(ctx context.Context, url string) (rtt time.Duration, err error) {
+func (d *demo) converse(ctx context.Context, url string, version host.HTTPVersion) (rtt time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	c, _, err := d.host.Dial(ctx, url, &host.DialOptions{TLS: &tls.Config{RootCAs: d.roots}})
+	c, _, err := d.host.Dial(ctx, url, &host.DialOptions{HTTPVersion: version, TLS: &tls.Config{RootCAs: d.roots}})
 	if err != nil {
 		return 0, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wasock/wasock/host"
+	_ "github.com/wasock/wasock/host/extendedconnect" // WebSocket over HTTP/2, in both servers of this command
 )
 
 // echoFlags are the flags of wasock echo.
@@ -34,9 +35,12 @@ func newEcho() *cobra.Command {
 		Short: "Serve WebSocket and send every message back",
 		Long: `echo serves WebSocket and sends every message back as it came.
 
-It prints one line for each listener, "listening on ws://127.0.0.1:9001/". A
-client that does not read is not read from either. Ctrl-C, or SIGTERM, closes
-every connection with 1001 and waits for the peers; a second one ends at once.`,
+WebSockets are served over HTTP/1.1 and, with TLS or by prior knowledge, over
+HTTP/2. A client that does not read is not read from either.
+
+echo prints one line for each listener, "listening on ws://127.0.0.1:9001/".
+Ctrl-C, or SIGTERM, closes every connection with 1001 and waits for the peers; a
+second one ends at once.`,
 		Example: `  wasock echo
   wasock echo --listen 127.0.0.1:0 --subprotocol chat
   wasock echo --listen 127.0.0.1:9002 --tls-self-signed --ca-out ca.pem
@@ -128,7 +132,13 @@ func (echoEvents) OnMessage(c *host.Conn, t host.MessageType, p []byte) {
 // newEchoServer returns a server whose every path echoes.
 func newEchoServer(h *host.Host, o *host.AcceptOptions, logger *slog.Logger) *http.Server {
 	echo := h.Handler(nil, o)
+	// HTTP/2 on the plain port is by prior knowledge.
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
+		Protocols: protocols,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/" && r.Header.Get("Upgrade") == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 				explainItself(w, r)

@@ -127,7 +127,6 @@ func (f *listenFlags) certificate(hosts []string) (tls.Certificate, error) {
 	return cert, nil
 }
 
-// serverTLS offers HTTP/1.1 only: a connection is taken over whole.
 func serverTLS(cert tls.Certificate) *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12}
 }

@@ -101,6 +101,9 @@ func (r *recording) add(nc net.Conn, from direction, b []byte) {
 func (r *recording) units() []unit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.chunks) > 0 && isHTTP2(r.firstBytes()) {
+		return r.http2Units()
+	}
 	var rest [2][]byte
 	var upgraded [2]bool
 	var units []unit
@@ -121,6 +124,27 @@ func (r *recording) units() []unit {
 			b = b[n:]
 		}
 		rest[c.from] = b
+	}
+	return units
+}
+
+// firstBytes returns the client's, as many as tell HTTP/2 from HTTP/1.1.
+func (r *recording) firstBytes() (b []byte) {
+	for _, c := range r.chunks {
+		if c.from == fromClient {
+			b = append(b, c.b...)
+		}
+	}
+	return b[:min(len(b), 64)]
+}
+
+func (r *recording) http2Units() (units []unit) {
+	var wire [2]http2Wire
+	for _, c := range r.chunks {
+		for _, u := range wire[c.from].units(c.b, c.from) {
+			u.from, u.at = c.from, c.at
+			units = append(units, u)
+		}
 	}
 	return units
 }

@@ -16,7 +16,8 @@ import (
 type unit struct {
 	from    direction
 	at      time.Duration
-	head    string // the first line of an HTTP head; "" for a frame
+	layer   string // "HTTP" or "HTTP/2" for what is no WebSocket frame
+	head    string // then its first line
 	fin     bool
 	rsv1    bool
 	opcode  byte
@@ -32,7 +33,7 @@ func consumeHead(b []byte) (unit, int) {
 		return unit{}, 0
 	}
 	first, _, _ := bytes.Cut(b[:end], []byte("\r\n"))
-	return unit{head: string(first)}, end + 4
+	return unit{layer: "HTTP", head: string(first)}, end + 4
 }
 
 // consumeFrame returns the frame that b begins with, and its length: 0 if it is
@@ -90,8 +91,8 @@ func printTable(w io.Writer, units []unit, p palette) {
 			way, colour = "← server", p.green
 		}
 		way = fmt.Sprintf("%-9s", way)
-		if u.head != "" {
-			fmt.Fprintf(w, tableRow, ms, colour(way), "HTTP", "", "", "", clip(printable(u.head)))
+		if u.layer != "" {
+			fmt.Fprintf(w, tableRow, ms, colour(way), u.layer, "", "", "", clip(printable(u.head)))
 			continue
 		}
 		name := opcodeNames[u.opcode]

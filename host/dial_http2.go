@@ -1,0 +1,193 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http2"
+
+	"github.com/wasock/wasock/host/internal/http2client"
+	"github.com/wasock/wasock/hostcalls"
+)
+
+// openAttempts is how often a stream is asked for, where the server says that it
+// has not acted on the request: it restarts, or closed a connection as it was used.
+const openAttempts = 3
+
+// openShared opens c over a stream of a shared HTTP/2 connection, or over HTTP/1.1
+// where that is all the server has and o does not ask for more.
+func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
+	key := originKey{target: *c.target, tls: o.TLS, insecure: o.insecure(c.target)}
+	permit := func(remote netip.AddrPort) error { return c.grants().CheckAddr(c.target.host, remote).Err() }
+	dial := func(ctx context.Context, protocols ...string) (net.Conn, error) {
+		return c.connect(ctx, o, protocols...)
+	}
+	force := o.HTTPVersion == HTTP2
+	for attempt := 1; ; attempt++ {
+		l, err := c.host.http2.link(ctx, key, force, permit, dial)
+		if err != nil {
+			return err
+		}
+		if l.transport != nil {
+			return c.openUpgrade(ctx, l.transport)
+		}
+		err = c.openStream(ctx, l.stream)
+		switch {
+		case err == nil:
+			return nil
+		case requiresHTTP1(err) && !force:
+			// RFC 9113 §7: a server may not want to do this over HTTP/2.
+			c.host.http2.useHTTP1(key)
+		case !http2client.Unprocessed(err) || attempt == openAttempts || ctx.Err() != nil:
+			return err
+		}
+	}
+}
+
+func requiresHTTP1(err error) bool {
+	var se *http2client.StreamError
+	return errors.As(err, &se) && se.ByPeer && se.Code == http2.ErrCodeHTTP11Required
+}
+
+// openStream performs the opening handshake over an Extended CONNECT stream in the
+// room that r is. RFC 8441 §5.
+func (c *Conn) openStream(ctx context.Context, r *http2client.Reservation) error {
+	opening, cancel := context.WithTimeout(ctx, c.limits.handshakeTimeout())
+	defer cancel()
+	t := &clientStream{cancel: cancel}
+	if err := c.attach(t); err != nil {
+		r.Release()
+		return err
+	}
+	request, err := c.connectRequest()
+	if err != nil {
+		r.Release()
+		return err
+	}
+	stream, response, err := r.Open(opening, request)
+	var refused *http2client.StatusError
+	switch {
+	case errors.As(err, &refused):
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil && c.end.Load() != nil:
+		return c.openingError(err)
+	case err != nil && opening.Err() != nil:
+		return &HandshakeError{Rule: "there was no response within HandshakeTimeout", Err: err}
+	case err != nil:
+		return &HandshakeError{Rule: "the HTTP/2 stream could not be opened", Err: err}
+	default:
+		if err := t.opened(stream); err != nil {
+			return c.openingError(err)
+		}
+	}
+	return c.connectResponse(response)
+}
+
+// connectRequest asks the engine for the request.
+func (c *Conn) connectRequest() (request http2client.Request, err error) {
+	l := c.inst.lanes.get()
+	defer c.inst.lanes.put(l)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.finished {
+		return request, ErrClosed
+	}
+	n := c.inst.call(c, l, c.inst.fn.connectRequest, uint64(c.handle), uint64(l.index), uint64(now()))
+	if n <= 0 || int(n) > len(l.tx) {
+		return request, callError(hostcalls.Errno(-n))
+	}
+	block := bytes.Clone(l.tx[:n])
+	c.settle(l)
+	for len(block) > 0 {
+		var name, value []byte
+		if name, value, block, err = hostcalls.ConsumeField(block); err != nil {
+			break
+		}
+		switch string(name) {
+		case ":method": // CONNECT: http2client sends no other
+		case ":protocol":
+			request.Protocol = string(value)
+		case ":scheme":
+			request.Scheme = string(value)
+		case ":authority":
+			request.Authority = string(value)
+		case ":path":
+			request.Path = string(value)
+		default:
+			request.Fields = append(request.Fields, http2client.Field{Name: string(name), Value: string(value)})
+		}
+	}
+	// The connection may be shared with whoever has the same target, and was
+	// permitted for that only.
+	if err != nil || request.Scheme != c.target.scheme() || !strings.EqualFold(request.Authority, c.target.authority()) {
+		c.inst.distrust("its Extended CONNECT is not for the target that it asked to connect to")
+		return request, ErrEngineTrapped
+	}
+	return request, nil
+}
+
+// connectResponse gives the engine the response, and returns what it makes of it.
+func (c *Conn) connectResponse(response *http2client.Response) error {
+	if err := c.limits.checkHead(response); err != nil {
+		return err
+	}
+	var fields []byte
+	for _, f := range response.Fields {
+		fields = hostcalls.AppendField(fields, f.Name, f.Value)
+	}
+	record := hostcalls.AppendResponse(nil, hostcalls.Response{Status: uint32(response.Status), Fields: fields})
+	c.deliver.Lock()
+	l := c.inst.lanes.get()
+	copy(l.tx, record) // http2HeadLimit fits
+	c.mu.Lock()
+	c.version = HTTP2
+	r := c.call(l, c.inst.fn.connectResponse, uint64(len(record)), uint64(now()))
+	c.mu.Unlock()
+	r = c.deliverAll(l, r, false)
+	c.deliver.Unlock()
+	if r < 0 {
+		return callError(hostcalls.Errno(-r))
+	}
+	if c.ReadyState() == StateConnecting && c.end.Load() == nil {
+		c.inst.distrust("it makes nothing of a response")
+		return ErrEngineTrapped
+	}
+	return c.openingError(nil)
+}
+
+// checkHead checks a response whose connection is shared, and has the highest
+// limits.
+func (l *Limits) checkHead(r *http2client.Response) error {
+	size := 0
+	for _, f := range r.Fields {
+		size += len(f.Name) + len(f.Value) + len(": \r\n")
+	}
+	if limit := orDefault(l.HeadLimit, 8<<10); size > limit {
+		return &HandshakeError{Status: r.Status, Rule: "the response's fields have more than HeadLimit bytes"}
+	}
+	if limit := orDefault(l.HeadFieldLimit, 100); len(r.Fields) > limit {
+		return &HandshakeError{Status: r.Status, Rule: "the response has more than HeadFieldLimit fields"}
+	}
+	return nil
+}
+
+func (t *target) scheme() string {
+	if t.tls {
+		return "https"
+	}
+	return "http"
+}
+
+// authority is what names t in a request: without the scheme's own port.
+func (t *target) authority() string {
+	if t.tls && t.port == 443 || !t.tls && t.port == 80 {
+		return t.host
+	}
+	return t.host + ":" + strconv.Itoa(int(t.port))
+}
