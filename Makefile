@@ -3,14 +3,16 @@ GO        ?= go
 ENGINE     = wasm/engine.wasm
 # The engine is built by one toolchain, so that everybody's build has the same hash.
 ENGINE_GO  = go1.27.4
+# net/http and x/net/http2 differ in what is newer than go.mod's: users have both.
+NEXT_GO    = go1.27.4
 BENCH_ARGS ?=
 FUZZ_TIME ?= 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help run test race check fmt generate engine size bench interop fuzz cover build-all clean
+.PHONY: help run test test-next race check fmt generate engine size bench bench-http2 interop fuzz cover build-all clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the echo server, hold a conversation with it, show the wire, keep serving
 	@mkdir -p bin && $(GO) build -o bin/wasock ./host/cmd/wasock && bin/wasock demo
@@ -25,11 +27,14 @@ test: ## run every test that needs only Go
 # and it queues in the host before it tells the engine: these tests are of the other.
 NOT_PORTABLE = 'TestEchoAllocatesNothing|TestSendQueue|TestOnePongWaits'
 
+test-next: ## run the tests of what stands on net/http with the next Go
+	GOTOOLCHAIN=$(NEXT_GO) $(GO) test ./host/... ./tests
+
 race: ## run the host's tests under the race detector
 	$(GO) test -race ./host/...
 
-cover: ## print the statement coverage of protocol by its own tests
-	$(GO) test -cover ./protocol ./hostcalls ./host/permission
+cover: ## print the statement coverage of packages by their own tests
+	$(GO) test -cover ./protocol ./hostcalls ./host/permission ./host/internal/http2client
 
 check: ## format, vet, staticcheck, generated files, engine, tidy, builds for other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: make fmt'; exit 1; }
@@ -75,11 +80,14 @@ build-all: ## build for the systems and processors that are supported
 bench: ## measure against raw TCP, gorilla, coder and gws, and print a table
 	cd tests/bench && $(GO) run . -out results.txt -benchfmt results.bench $(BENCH_ARGS)
 
+bench-http2: ## measure HTTP/2 against HTTP/1.1 over TLS, both ends ours
+	$(GO) test ./host -run '^$$' -bench Carriers -count 6
+
 interop: ## test against gorilla, coder and gws over real sockets
 	cd tests/interop && $(GO) test -v ./...
 
 fuzz: ## run every fuzz target for FUZZ_TIME
-	@for pkg in ./protocol ./hostcalls ./host ./host/permission; do \
+	@for pkg in ./protocol ./hostcalls ./host ./host/permission ./host/internal/http2client; do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 			$(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) || exit 1; done; done
 

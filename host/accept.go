@@ -110,7 +110,7 @@ func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) h
 		if s, ok := c.tr.(*serverStream); ok {
 			defer s.detach()
 			if c.handler != nil {
-				<-c.Done()
+				c.flushUntilDone()
 			}
 		}
 		if c.handler != nil {

@@ -67,8 +67,20 @@ func orderly(err error) error {
 }
 
 func (t *clientStream) tryWrite(bufs [][]byte) ([][]byte, error) {
-	if t.get() == nil {
+	s := t.get()
+	if s == nil {
 		return nil, errStreamNotOpen
+	}
+	for len(bufs) > 0 {
+		n, err := s.TryWrite(bufs[0])
+		if err != nil {
+			return nil, err
+		}
+		if n < len(bufs[0]) {
+			bufs[0] = bufs[0][n:]
+			break
+		}
+		bufs = bufs[1:]
 	}
 	return bufs, nil
 }

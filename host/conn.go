@@ -107,6 +107,10 @@ type Conn struct {
 	out  outQueue   // under mu
 	cork *lane      // where Send puts messages while a batch is delivered; under mu
 
+	// flushes asks whoever waits for the end of the connection to flush meanwhile,
+	// where there is somebody; under mu.
+	flushes chan struct{}
+
 	deliver sync.Mutex // serialises the delivery of events
 	handler EventHandler
 	message assembly                   // of an EventHandler's message that came in parts

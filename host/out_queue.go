@@ -84,6 +84,8 @@ func (c *Conn) write(bufs [][]byte) {
 		c.watchStall()
 		if t, ok := c.tr.(selfFlusher); ok {
 			t.flushWhenReady(true)
+		} else if c.flushes != nil {
+			c.flushes <- struct{}{} // there is room: one flush is asked for at a time
 		} else {
 			go c.flush()
 		}
@@ -161,6 +163,23 @@ func (c *Conn) flush() {
 		c.mu.Unlock()
 		if spare = b; cap(spare) > blockedAt {
 			spare = nil
+		}
+	}
+}
+
+// flushUntilDone waits for the end of the connection, and flushes when it is asked
+// to: a goroutine for each would cost more than what it writes.
+func (c *Conn) flushUntilDone() {
+	flushes := make(chan struct{}, 1)
+	c.mu.Lock()
+	c.flushes = flushes
+	c.mu.Unlock()
+	for done := c.Done(); ; {
+		select {
+		case <-flushes:
+			c.flush()
+		case <-done:
+			return
 		}
 	}
 }

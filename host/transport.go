@@ -45,7 +45,9 @@ func newTransport(nc net.Conn) transport {
 	if t := newRawTransport(nc); t != nil {
 		return t
 	}
-	return &connTransport{nc: nc, wait: readiness(nc)}
+	t := &connTransport{nc: nc}
+	t.wait, t.writable = readiness(nc)
+	return t
 }
 
 // readBuffers are the buffers that connTransports read into. A TLS record holds
@@ -54,13 +56,18 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return 
 
 // connTransport is a transport over any net.Conn: TLS, pipes, and TCP where the
 // system has no readiness to wait for. It reads into a buffer of its own, and
-// leaves all writing to the flusher, since Write may wait.
+// leaves writing to the flusher, since Write may wait, unless it is certain that it
+// does not.
 type connTransport struct {
 	nc net.Conn
 
 	// wait waits until nc's socket is readable, so that an idle connection holds
 	// no buffer. It is nil where there is no telling.
 	wait func() error
+
+	// writable reports whether nc's socket takes atOnce bytes without waiting. It is
+	// nil where there is no telling.
+	writable func() bool
 
 	buffered bool // there may be bytes in nc, above its socket
 }
@@ -111,7 +118,18 @@ func (t *connTransport) read(b []byte, onlyBuffered bool) (int, error) {
 	return n, err
 }
 
-func (t *connTransport) tryWrite(bufs [][]byte) ([][]byte, error) { return bufs, nil }
+// atOnce is how much a socket that is writable takes without waiting: less than a
+// segment, for which Linux has room as long as it has any, and less than the low
+// water mark of the BSDs. A TLS record adds some 30 bytes.
+const atOnce = 1200
+
+func (t *connTransport) tryWrite(bufs [][]byte) ([][]byte, error) {
+	if len(bufs) != 1 || len(bufs[0]) > atOnce || t.writable == nil || !t.writable() {
+		return bufs, nil
+	}
+	_, err := t.nc.Write(bufs[0])
+	return nil, err
+}
 
 func (t *connTransport) write(b []byte) error {
 	_, err := t.nc.Write(b)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawTransport moves bytes between a socket and the guest's memory with no
@@ -158,20 +160,20 @@ func ignoringEINTR(f func(int, []byte) (int, error), fd uintptr, b []byte) (int,
 	}
 }
 
-// readiness returns a function that waits until the socket under nc is readable,
-// or nil if nc is not known to stand on one.
-func readiness(nc net.Conn) func() error {
+// readiness returns functions that wait until the socket under nc is readable, and
+// that tell whether it is writable; or nil if nc is not known to stand on one.
+func readiness(nc net.Conn) (wait func() error, writable func() bool) {
 	tc, ok := nc.(*tls.Conn)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	sc, ok := tc.NetConn().(syscall.Conn)
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	readable := func(fd uintptr) bool {
 		var b [1]byte
@@ -182,5 +184,18 @@ func readiness(nc net.Conn) func() error {
 			}
 		}
 	}
-	return func() error { return raw.Read(readable) }
+	p := &writePoll{fds: make([]unix.PollFd, 1)}
+	p.look = func(fd uintptr) {
+		p.fds[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
+		n, err := unix.Poll(p.fds, 0)
+		p.is = err == nil && n == 1 && p.fds[0].Revents == unix.POLLOUT
+	}
+	return func() error { return raw.Read(readable) }, func() bool { return raw.Control(p.look) == nil && p.is }
+}
+
+// writePoll is what a look at a socket needs, kept so that it allocates nothing.
+type writePoll struct {
+	fds  []unix.PollFd
+	look func(uintptr)
+	is   bool
 }

@@ -37,6 +37,31 @@ func (s *Stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// TryWrite is Write without waiting: it sends what the windows and the room there
+// is take of p at once, and nothing while a Write waits. It returns how much that
+// was. The error is as Write's.
+func (s *Stream) TryWrite(p []byte) (int, error) {
+	if !s.writing.TryLock() {
+		return 0, nil
+	}
+	defer s.writing.Unlock()
+	c := s.conn
+	c.mu.Lock()
+	defer c.unlock()
+	if s.endAsked {
+		return 0, net.ErrClosed
+	}
+	if err := s.writeError(); err != nil || len(p) == 0 {
+		return 0, err
+	}
+	s.pending = p
+	c.enqueue(s)
+	c.fill()
+	n := len(p) - len(s.pending)
+	s.takeBack()
+	return n, nil
+}
+
 // writeError returns why nothing can be written. The caller holds conn.mu.
 func (s *Stream) writeError() error {
 	switch {
