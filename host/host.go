@@ -70,7 +70,8 @@ type Host struct {
 
 	mu        sync.Mutex
 	instances []*instance
-	retired   counters // of instances that were replaced
+	replacing sync.WaitGroup // of instances that failed
+	retired   counters       // of instances that were replaced
 	conns     map[*Conn]struct{}
 	closed    bool
 	idle      chan struct{} // closed when the last connection ends after closed is set
@@ -149,6 +150,7 @@ func (h *Host) remove(c *Conn) {
 // replace puts a fresh instance in the place of a dead one, ends the connections
 // that it carried, and frees it.
 func (h *Host) replace(dead *instance, conns []*Conn) {
+	defer h.replacing.Done()
 	for _, c := range conns {
 		c.abort(ErrEngineTrapped)
 		if c.stream != nil {
@@ -158,6 +160,15 @@ func (h *Host) replace(dead *instance, conns []*Conn) {
 		}
 	}
 	fresh, err := h.runtime.newInstance(context.Background(), h)
+	if unused := h.swap(dead, fresh, err); unused != nil {
+		unused.close()
+	}
+	dead.close()
+}
+
+// swap puts fresh, if err is nil, in the place of dead. It returns what is not used
+// because the host ended meanwhile, or nil.
+func (h *Host) swap(dead, fresh *instance, err error) (unused *instance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, inst := range h.instances {
@@ -172,10 +183,7 @@ func (h *Host) replace(dead *instance, conns []*Conn) {
 			h.logger.Error("websocket engine instance cannot be replaced", "error", err)
 		}
 	}
-	go dead.close()
-	if fresh != nil { // the host ended meanwhile
-		go fresh.close()
-	}
+	return fresh
 }
 
 // Shutdown closes every connection with 1001 "Server shutting down", waits until
@@ -259,6 +267,7 @@ func (h *Host) end() {
 		for _, inst := range instances {
 			inst.close()
 		}
+		h.replacing.Wait() // the runtime would free the memory of those under way
 		_ = h.runtime.Close(context.Background())
 	}()
 }

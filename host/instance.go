@@ -186,6 +186,7 @@ func (inst *instance) trapped(err error) {
 	for _, c := range inst.conns {
 		conns = append(conns, c)
 	}
+	inst.host.replacing.Add(1)
 	go inst.host.replace(inst, conns)
 }
 

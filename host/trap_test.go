@@ -93,3 +93,16 @@ func TestTrapWhileConnecting(t *testing.T) {
 	}
 	wantNothingOpen(t, h)
 }
+
+// TestCloseDuringReplacement ends a Host while an instance that failed is being
+// replaced: the fresh one's memory is not freed under it, which would end the
+// process.
+func TestCloseDuringReplacement(t *testing.T) {
+	for range 20 {
+		h := newHost(t, host.Config{Instances: 1})
+		e, _ := dialRaw(t, h, eventStyle, host.DialOptions{})
+		e.conn.Trap()
+		_ = h.Close()
+		e.wantClosed("its connections end", host.CodeAbnormal, "", false)
+	}
+}
