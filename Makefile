@@ -12,7 +12,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 .PHONY: help run test test-next race check fmt generate engine size bench bench-http2 interop fuzz cover build-all clean
 
 help: ## print this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start the echo server, hold a conversation with it, show the wire, keep serving
 	@mkdir -p bin && $(GO) build -o bin/wasock ./host/cmd/wasock && bin/wasock demo

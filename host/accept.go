@@ -107,8 +107,8 @@ func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) h
 			h.logger.Info("websocket: request refused", "remote", r.RemoteAddr, "error", err)
 			return
 		}
-		if s, ok := c.tr.(*serverStream); ok {
-			defer s.detach()
+		if r.ProtoMajor >= 2 { // over HTTP/1.1 the poller may be taking c.tr over
+			defer c.tr.(*serverStream).detach()
 			if c.handler != nil {
 				c.flushUntilDone()
 			}

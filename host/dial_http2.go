@@ -36,7 +36,7 @@ func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
 		if l.transport != nil {
 			return c.openUpgrade(ctx, l.transport)
 		}
-		err = c.openStream(ctx, l.stream)
+		err = c.openStream(ctx, l)
 		switch {
 		case err == nil:
 			return nil
@@ -55,29 +55,31 @@ func requiresHTTP1(err error) bool {
 }
 
 // openStream performs the opening handshake over an Extended CONNECT stream in the
-// room that r is. RFC 8441 §5.
-func (c *Conn) openStream(ctx context.Context, r *http2client.Reservation) error {
+// room that l has. RFC 8441 §5.
+func (c *Conn) openStream(ctx context.Context, l link) error {
 	opening, cancel := context.WithTimeout(ctx, c.limits.handshakeTimeout())
 	defer cancel()
 	t := &clientStream{cancel: cancel}
 	if err := c.attach(t); err != nil {
-		r.Release()
+		l.stream.Release()
 		return err
 	}
 	request, err := c.connectRequest()
 	if err != nil {
-		r.Release()
+		l.stream.Release()
 		return err
 	}
-	stream, response, err := r.Open(opening, request)
+	stream, response, err := l.stream.Open(opening, request)
 	var refused *http2client.StatusError
 	switch {
 	case errors.As(err, &refused):
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil && c.end.Load() != nil:
+		go l.conn.probe() // the engine's timer was first, or the caller closed c
 		return c.openingError(err)
 	case err != nil && opening.Err() != nil:
+		go l.conn.probe()
 		return &HandshakeError{Rule: "there was no response within HandshakeTimeout", Err: err}
 	case err != nil:
 		return &HandshakeError{Rule: "the HTTP/2 stream could not be opened", Err: err}

@@ -71,6 +71,7 @@ type http2Dial struct {
 type link struct {
 	transport net.Conn
 	stream    *http2client.Reservation
+	conn      *http2Conn // stream's
 }
 
 // A dialer connects to an origin, offering protocols by ALPN where there is TLS.
@@ -85,10 +86,10 @@ func newHTTP2Pool(idleTimeout time.Duration) *http2Pool {
 // HTTP/1.1 if the server has no other, which with force is an error.
 func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(netip.AddrPort) error, dial dialer) (link, error) {
 	for {
-		stream, d, mine, err := p.join(key, force, permit)
+		l, d, mine, err := p.join(key, force, permit)
 		switch {
-		case err != nil || stream != nil:
-			return link{stream: stream}, err
+		case err != nil || l.stream != nil:
+			return l, err
 		case d == nil:
 			nc, err := dial(ctx, "http/1.1")
 			return link{transport: nc}, err
@@ -110,29 +111,29 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 
 // join returns room on a connection; or the attempt to connect that is under way,
 // and whether it is the caller's; or nothing if HTTP/1.1 is to be used.
-func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) error) (s *http2client.Reservation, d *http2Dial, mine bool, err error) {
+func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) error) (l link, d *http2Dial, mine bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, nil, false, ErrClosed
+		return link{}, nil, false, ErrClosed
 	}
 	o := p.origin(key)
 	if !force && time.Now().Before(o.http1Until) {
-		return nil, nil, false, nil
+		return link{}, nil, false, nil
 	}
 	for _, c := range o.conns {
 		if permit(c.remote) != nil {
 			continue // the new connection's address is checked when it is made
 		}
 		if s, err := c.Reserve(); err == nil {
-			return s, nil, false, nil
+			return link{stream: s, conn: c}, nil, false, nil
 		}
 	}
-	if o.dial == nil {
+	mine = o.dial == nil
+	if mine {
 		o.dial = &http2Dial{done: make(chan struct{})}
-		return nil, o.dial, true, nil
 	}
-	return nil, o.dial, false, nil
+	return link{}, o.dial, mine, nil
 }
 
 // leave ends the caller's attempt. Those who waited share its error, unless it is
@@ -212,7 +213,7 @@ func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial di
 	if err == nil && allowed {
 		var s *http2client.Reservation
 		if s, err = p.add(key, c); err == nil {
-			return link{stream: s}, nil
+			return link{stream: s, conn: c}, nil
 		}
 	}
 	_ = c.Close()
@@ -304,6 +305,20 @@ func (p *http2Pool) expire(key originKey, c *http2Conn) {
 	if idle {
 		// Somebody may have reserved a stream meanwhile, and finds that it is
 		// unprocessed.
+		_ = c.Close()
+	}
+}
+
+// probeTimeout is how long a server may take to answer when it is asked whether it
+// is there.
+const probeTimeout = 5 * time.Second
+
+// probe closes a connection whose server does not answer, so that the next dial
+// makes a new one: a network in between may have forgotten it.
+func (c *http2Conn) probe() {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	if c.Ping(ctx) != nil {
 		_ = c.Close()
 	}
 }
