@@ -46,11 +46,51 @@
 // Generated code cannot be preempted, so a compromised engine can keep a processor
 // busy; the calls of the engine that is embedded are bounded by their input.
 //
+// # HTTP/2
+//
+// Both roles speak WebSocket over HTTP/2 by Extended CONNECT (RFC 8441), with the
+// same API as over HTTP/1.1. [Host.Dial] offers HTTP/2 to every wss server
+// (DialOptions.HTTPVersion). If the server takes it and allows Extended CONNECT, the
+// sockets to that origin share one connection, as far as it has room; each is
+// checked against its own permissions. Otherwise HTTP/1.1 is used, and remembered
+// for the origin for ten minutes. A response that refuses is final: it is not
+// followed by an attempt over the other version.
+//
+// A server needs package [github.com/wasock/wasock/host/extendedconnect] imported
+// for its effect, since net/http refuses Extended CONNECT otherwise. There the
+// connection is a request, and lives as long as its handler: [Host.Handler] waits, a
+// handler that calls [Host.Accept] waits for [Conn.Done].
+//
+// Frames are those of HTTP/1.1, a client's masked. What HTTP/2 adds are ends:
+//
+//	what happens                        what Read returns, OnClose is told
+//	the peer's Close frame, then        the peer's code, clean
+//	  END_STREAM, or RST_STREAM with
+//	  NO_ERROR or CANCEL
+//	END_STREAM without a Close frame    1006
+//	RST_STREAM NO_ERROR or CANCEL       1006
+//	RST_STREAM with another code        1006; Err says which code
+//	GOAWAY                              nothing for streams that the server goes on
+//	                                    with; 1006 for others; new ones are opened on
+//	                                    another connection
+//	the connection is lost              1006 for all its sockets, with the cause
+//	no window for Limits.StallTimeout   1006, ErrStalled, for that socket only
+//	our Close, answered                 our code's answer, clean; then END_STREAM
+//	our CloseNow, or a failure          RST_STREAM CANCEL as client; END_STREAM as server
+//
+// While the opening handshake lasts the same are a *HandshakeError that wraps the
+// cause; what the server has not acted on (REFUSED_STREAM, GOAWAY) is tried again,
+// twice at most, and HTTP_1_1_REQUIRED over HTTP/1.1.
+//
+// Windows follow what the application has read: of a client, a server can send 64 KiB
+// more; of a server, what its http.Server allows (HTTP2Config).
+//
 // # Limits
 //
 // The defaults are those of Limits: messages of 16 MiB in at most 1,024 fragments,
 // 100 control frames in 10 s, 1 MiB of output that waits, a Ping after 15 s of
-// silence and the end after 30 s, 10 s for the opening handshake and 5 s for each
-// step of the closing one. The head of a request is limited by the http.Server
+// silence and the end after 30 s, the end after 30 s in which the peer takes nothing of
+// what is sent, 10 s for the opening handshake and 5 s for each step of the closing
+// one. The head of a request is limited by the http.Server
 // that reads it: set its ReadHeaderTimeout and MaxHeaderBytes.
 package host
