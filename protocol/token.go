@@ -102,6 +102,9 @@ func CheckSubprotocols(list []string) error {
 // indexRepeated returns the index of the first element of list that equals one
 // before it, or -1.
 func indexRepeated(list []string) int {
+	if len(list) < 2 {
+		return -1
+	}
 	seen := make(map[string]bool, len(list))
 	for i, s := range list {
 		if seen[s] {
