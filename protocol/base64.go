@@ -31,6 +31,7 @@ func decodeBase64(s string) (b []byte, ok bool) {
 		padding++
 	}
 	s = s[:len(s)-padding]
+	b = make([]byte, 0, len(s)*6/8)
 	var v, held uint // bits that are not yet in b, and how many
 	for i := range len(s) {
 		digit, ok := base64Digit(s[i])

@@ -8,14 +8,20 @@ const acceptGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 // acceptKey returns the Sec-WebSocket-Accept that answers key, the value of
 // Sec-WebSocket-Key. RFC 6455 §4.2.2.
 func acceptKey(key string) string {
-	sum := sha1Sum([]byte(key + acceptGUID))
-	return string(appendBase64(nil, sum[:]))
+	// A key that was checked fits; others take a buffer of their own.
+	var keyBuffer [24 + len(acceptGUID)]byte
+	sum := sha1Sum(append(append(keyBuffer[:0], key...), acceptGUID...))
+	var buffer [28]byte
+	return string(appendBase64(buffer[:0], sum[:]))
 }
 
 // ownFields returns the fields that an application adds to a head of the opening
 // handshake, checked, without those that are the handshake's own to write. The
 // error is a *FieldError.
 func ownFields(fields []Field) ([]Field, error) {
+	if len(fields) == 0 {
+		return nil, nil
+	}
 	own := make([]Field, 0, len(fields))
 	for _, f := range fields {
 		if !IsToken(f.Name) {

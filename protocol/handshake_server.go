@@ -62,7 +62,7 @@ func Accept(r *Request, o ServerOptions) (*Acceptance, error) {
 		return nil, err
 	}
 
-	var fields []Field
+	fields := make([]Field, 0, 5+len(own))
 	if r.Major < 2 {
 		key, _ := fieldValue(r.Fields, "Sec-WebSocket-Key")
 		fields = append(fields, Field{"Upgrade", "websocket"}, Field{"Connection", "Upgrade"},
