@@ -22,6 +22,9 @@ type AcceptOptions struct {
 	// client offers is chosen; none if it offers none of them.
 	Subprotocols []string
 
+	// Compression is what is accepted of permessage-deflate. Default nothing.
+	Compression Compression
+
 	// Origins are the origins, besides the request's own, whose pages may
 	// connect: "https://example.com", "https://*.example.com", or "*" for any.
 	// A request without Origin comes from no page and is accepted.
@@ -47,7 +50,7 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 	if o == nil {
 		o = &AcceptOptions{}
 	}
-	if err := o.Limits.check(); err != nil {
+	if err := errors.Join(o.Limits.check(), o.Compression.check()); err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
@@ -134,7 +137,7 @@ func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response
 		fields = hostcalls.AppendField(fields, "Content-Length", strconv.FormatInt(r.ContentLength, 10))
 	}
 	record := hostcalls.AppendAccept(nil, hostcalls.Accept{
-		Limits: o.Limits.record(), Method: []byte(r.Method), Target: []byte(r.RequestURI),
+		Limits: o.Limits.record(), Compression: o.Compression.record(), Method: []byte(r.Method), Target: []byte(r.RequestURI),
 		Fields: appendFields(fields, r.Header), Subprotocols: []byte(strings.Join(o.Subprotocols, ",")),
 		ResponseFields: appendFields(nil, o.Header), Major: uint16(r.ProtoMajor), Minor: uint16(r.ProtoMinor),
 	})
@@ -223,7 +226,7 @@ func (c *Conn) hijack(w http.ResponseWriter, response hostcalls.Response) error 
 		_ = nc.Close()
 		return &HandshakeError{Rule: "the response could not be written", Err: err}
 	}
-	c.subprotocol = string(response.Subprotocol)
+	c.subprotocol, c.extensions = string(response.Subprotocol), string(response.Extensions)
 	return c.attach(newTransport(nc))
 }
 
@@ -234,8 +237,16 @@ func (c *Conn) takeStream(w http.ResponseWriter, r *http.Request, response hostc
 		return &HandshakeError{Rule: "the response could not be sent", Err: err}
 	}
 	c.version = HTTPVersion(r.ProtoMajor)
-	c.subprotocol = string(response.Subprotocol)
-	return c.attach(s)
+	c.subprotocol, c.extensions = string(response.Subprotocol), string(response.Extensions)
+	if err := c.attach(s); err != nil {
+		return err
+	}
+	if c.stream != nil {
+		// Somebody may read with the request's context, or not at all, when the peer
+		// resets the stream, and the handler waits for Done.
+		context.AfterFunc(r.Context(), c.linger)
+	}
+	return nil
 }
 
 // writeHead writes the head of an HTTP/1.1 response, as the engine decided it.

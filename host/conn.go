@@ -124,6 +124,8 @@ type Conn struct {
 
 	first       []byte // bytes that arrived before the transport was ours
 	subprotocol string
+	extensions  string              // agreed to; "": none
+	plain       atomic.Bool         // SetWriteCompression(false) was called
 	response    *hostcalls.Response // of the opening handshake, a client's, until Dial returns
 	denied      error
 	limits      *Limits
@@ -159,11 +161,17 @@ func (c *Conn) Done() <-chan struct{} {
 	defer c.mu.Unlock()
 	if c.done == nil {
 		c.done = make(chan struct{})
-		if c.finished {
-			close(c.done)
-		}
+		c.tellDone()
 	}
 	return c.done
+}
+
+// tellDone closes done if the connection has ended and nothing is being written: a
+// handler that waits for it returns then. The caller holds mu.
+func (c *Conn) tellDone() {
+	if c.done != nil && c.finished && c.out.inFlight == 0 {
+		close(c.done)
+	}
 }
 
 // LocalAddr returns the transport's local address, nil if it is closed.
@@ -337,9 +345,7 @@ func (c *Conn) finish() {
 	}
 	c.inst.free(c.handle)
 	c.host.remove(c)
-	if c.done != nil {
-		close(c.done)
-	}
+	c.tellDone()
 }
 
 // abort ends the connection without a closing handshake.

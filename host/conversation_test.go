@@ -30,7 +30,7 @@ type conversation struct {
 // TestConversations holds every conversation over every carrier in every style.
 func TestConversations(t *testing.T) {
 	h := newHost(t, host.Config{Instances: 2})
-	for _, c := range carriers {
+	for _, c := range append(carriers, compressedCarriers()...) {
 		for _, s := range allStyles {
 			for _, talk := range conversations() {
 				if talk.styles.client != "" && talk.styles.client != s.client || talk.styles.server != "" && talk.styles.server != s.server {

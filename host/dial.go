@@ -34,6 +34,9 @@ type DialOptions struct {
 	// not verified. That gives up what wss is for; it is logged each time.
 	InsecureHosts []string
 
+	// Compression is what is offered of permessage-deflate. Default nothing.
+	Compression Compression
+
 	// HTTPVersion is the version of HTTP for the opening handshake. Default
 	// HTTPAuto.
 	HTTPVersion HTTPVersion
@@ -59,6 +62,9 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 		o = &DialOptions{}
 	}
 	if err := o.Limits.check(); err != nil {
+		return nil, nil, err
+	}
+	if err := o.Compression.check(); err != nil {
 		return nil, nil, err
 	}
 	if o.HTTPVersion > HTTP2 {
@@ -91,7 +97,7 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 // the permissions.
 func (c *Conn) openClient(url string, o *DialOptions) error {
 	record := hostcalls.AppendOpen(nil, hostcalls.Open{
-		Limits: o.Limits.record(), URL: []byte(url),
+		Limits: o.Limits.record(), Compression: o.Compression.record(), URL: []byte(url),
 		Subprotocols: []byte(strings.Join(o.Subprotocols, ",")), Fields: appendFields(nil, o.Header),
 	})
 	l := c.inst.lanes.get()
@@ -156,8 +162,12 @@ func (c *Conn) openUpgrade(ctx context.Context, nc net.Conn) error {
 // openingError returns why c is not open, or nil if it is. err is why if the engine
 // does not know.
 func (c *Conn) openingError(err error) error {
-	if e := c.end.Load(); e != nil && e.Err != nil {
+	ended := c.ReadyState() == StateClosed
+	switch e := c.end.Load(); {
+	case e != nil && e.Err != nil:
 		err = e.Err
+	case e == nil && ended && err == nil: // it was aborted, and that is told in a moment
+		err = c.cause()
 	}
 	var he *HandshakeError
 	if err == nil || errors.As(err, &he) {
@@ -175,7 +185,7 @@ func (c *Conn) onResponse(p []byte) {
 		return
 	}
 	c.response = &r
-	c.subprotocol = string(r.Subprotocol)
+	c.subprotocol, c.extensions = string(r.Subprotocol), string(r.Extensions)
 }
 
 // httpResponse returns the response as net/http has it.

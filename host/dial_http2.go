@@ -29,7 +29,7 @@ func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
 	}
 	force := o.HTTPVersion == HTTP2
 	for attempt := 1; ; attempt++ {
-		l, err := c.host.http2.link(ctx, key, force, permit, dial)
+		l, err := c.host.http2.link(ctx, key, force, permit, dial, c.limits.handshakeTimeout())
 		if err != nil {
 			return err
 		}
@@ -156,11 +156,15 @@ func (c *Conn) connectResponse(response *http2client.Response) error {
 	if r < 0 {
 		return callError(hostcalls.Errno(-r))
 	}
-	if c.ReadyState() == StateConnecting && c.end.Load() == nil {
+	switch e := c.end.Load(); {
+	case e == nil && c.ReadyState() == StateConnecting:
 		c.inst.distrust("it makes nothing of a response")
-		return ErrEngineTrapped
+	case e != nil && e.Err == nil: // no frame has arrived that could end it
+		c.inst.distrust("it ends a connection as it opens, and does not say why")
+	default:
+		return c.openingError(nil)
 	}
-	return c.openingError(nil)
+	return ErrEngineTrapped
 }
 
 // checkHead checks a response whose connection is shared, and has the highest

@@ -131,6 +131,11 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 
 // ended tells the engine that the transport is at its end, because of err.
 func (c *Conn) ended(err error) {
+	if c.end.Load() != nil && c.isRequest() {
+		// The peer sent its Close frame and its end at once. Our answer is still to
+		// leave: a request's output is written by another goroutine.
+		c.drain()
+	}
 	c.deliver.Lock()
 	defer c.deliver.Unlock()
 	l := c.inst.lanes.get()

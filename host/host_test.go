@@ -54,24 +54,26 @@ type carrier struct {
 	// serve serves h until the test is over, and returns what to dial, and with
 	// what.
 	serve func(t *testing.T, h http.Handler) (url string, o *host.DialOptions)
+
+	compression host.Compression // of both ends
 }
 
 var carriers = []carrier{
-	{"ws", host.HTTP1, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{name: "ws", version: host.HTTP1, serve: func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := httptest.NewServer(h)
 		t.Cleanup(s.Close)
 		return s.URL, &host.DialOptions{}
 	}},
-	{"wss", host.HTTP1, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{name: "wss", version: host.HTTP1, serve: func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := httptest.NewTLSServer(h)
 		t.Cleanup(s.Close)
 		return s.URL, &host.DialOptions{TLS: trusting(s)}
 	}},
-	{"wss-http2", host.HTTP2, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{name: "wss-http2", version: host.HTTP2, serve: func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := newHTTP2Server(t, h)
 		return s.URL, &host.DialOptions{TLS: trusting(s)} // HTTPAuto finds it
 	}},
-	{"ws-http2", host.HTTP2, func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
+	{name: "ws-http2", version: host.HTTP2, serve: func(t *testing.T, h http.Handler) (string, *host.DialOptions) {
 		s := httptest.NewUnstartedServer(h)
 		s.Config.Protocols = new(http.Protocols)
 		s.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -79,6 +81,22 @@ var carriers = []carrier{
 		t.Cleanup(func() { closeServer(s) })
 		return s.URL, &host.DialOptions{HTTPVersion: host.HTTP2}
 	}},
+}
+
+// compressedCarriers are carriers whose ends compress, in every mode.
+func compressedCarriers() (compressed []carrier) {
+	for _, o := range []host.Compression{
+		{Mode: host.CompressionContextTakeover, Threshold: 1},
+		{Mode: host.CompressionNoContextTakeover, Level: host.CompressionFastest},
+		{Mode: host.CompressionContextTakeover, Level: host.CompressionBest, WindowBits: 9, Threshold: 1},
+	} {
+		for _, c := range []carrier{carriers[0], carriers[2]} {
+			c.name += fmt.Sprintf("-deflate-%d-%d", o.Mode, o.WindowBits)
+			c.compression = o
+			compressed = append(compressed, c)
+		}
+	}
+	return compressed
 }
 
 // newHTTP2Server serves h with TLS over HTTP/2 and HTTP/1.1.
@@ -110,6 +128,8 @@ func connect(t *testing.T, h *host.Host, c carrier, s styles, do *host.DialOptio
 	accepted := make(chan error, 1)
 	url, base := c.serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o := *ao
+		o.Compression = c.compression
+		o.Limits.RatioLimit = 2000 // more than there is: what the conversations send is one character
 		if server.events != nil {
 			o.Events = server.events
 		}
@@ -121,7 +141,8 @@ func connect(t *testing.T, h *host.Host, c carrier, s styles, do *host.DialOptio
 		}
 	}))
 	o := *do
-	o.TLS, o.HTTPVersion = base.TLS, base.HTTPVersion
+	o.TLS, o.HTTPVersion, o.Compression = base.TLS, base.HTTPVersion, c.compression
+	o.Limits.RatioLimit = 2000
 	if client.events != nil {
 		o.Events = client.events
 	}
@@ -135,6 +156,9 @@ func connect(t *testing.T, h *host.Host, c carrier, s styles, do *host.DialOptio
 	for _, e := range []*end{client, server} {
 		if got := e.conn.HTTPVersion(); got != c.version {
 			t.Fatalf("the %s's end is over %v, want %v", e.name, got, c.version)
+		}
+		if got := e.conn.Extensions() != ""; got != (c.compression.Mode != host.CompressionDisabled) {
+			t.Fatalf("the %s's end agreed to %q", e.name, e.conn.Extensions())
 		}
 		if e.events != nil {
 			e.wantEvent("an end is told first that it is open", "open")
@@ -230,13 +254,37 @@ func (e *end) wantClosed(sentence string, code host.CloseCode, reason string, cl
 		if !errors.As(err, &ce) {
 			e.fail(sentence, "got %v, want a *CloseError", err)
 		}
-		if ce.Code != code || ce.Reason != reason || ce.WasClean != clean {
-			e.fail(sentence, "got %d %q, clean %v (%v), want %d %q, clean %v", ce.Code, ce.Reason, ce.WasClean, ce.Err, code, reason, clean)
-		}
-		if got := e.conn.ReadyState(); got != host.StateClosed {
-			e.fail(sentence, "state is %d, want closed", got)
-		}
+		e.checkClosed(sentence, ce, code, reason, clean)
 		return ce
+	}
+}
+
+// startEnd reads meanwhile, and says how the connection ended; nil if it did not.
+func (e *end) startEnd() <-chan *host.CloseError {
+	ended := make(chan *host.CloseError, 1)
+	go func() {
+		for {
+			_, _, err := e.receive()
+			if err == nil {
+				continue
+			}
+			var ce *host.CloseError
+			_ = errors.As(err, &ce)
+			ended <- ce
+			return
+		}
+	}()
+	return ended
+}
+
+// checkClosed checks how the connection ended.
+func (e *end) checkClosed(sentence string, ce *host.CloseError, code host.CloseCode, reason string, clean bool) {
+	e.t.Helper()
+	if ce == nil || ce.Code != code || ce.Reason != reason || ce.WasClean != clean {
+		e.fail(sentence, "got %+v, want %d %q, clean %v", ce, code, reason, clean)
+	}
+	if got := e.conn.ReadyState(); got != host.StateClosed {
+		e.fail(sentence, "state is %d, want closed", got)
 	}
 }
 

@@ -62,8 +62,9 @@ type http2Conn struct {
 
 // An http2Dial is an attempt to connect.
 type http2Dial struct {
-	done chan struct{}
-	err  error // for those who waited; nil: they look again
+	force bool // HTTP/1.1 was out of the question
+	done  chan struct{}
+	err   error // for those who waited; nil: they look again
 }
 
 // A link is what a connection is to run over: a transport for HTTP/1.1, or room
@@ -83,8 +84,9 @@ func newHTTP2Pool(idleTimeout time.Duration) *http2Pool {
 
 // link returns what to use for an origin: room on a connection that there is, if
 // permit allows its address to this caller as well, or a new connection, of
-// HTTP/1.1 if the server has no other, which with force is an error.
-func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(netip.AddrPort) error, dial dialer) (link, error) {
+// HTTP/1.1 if the server has no other, which with force is an error. timeout is for
+// the SETTINGS of a new one.
+func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(netip.AddrPort) error, dial dialer, timeout time.Duration) (link, error) {
 	for {
 		l, d, mine, err := p.join(key, force, permit)
 		switch {
@@ -94,8 +96,8 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 			nc, err := dial(ctx, "http/1.1")
 			return link{transport: nc}, err
 		case mine:
-			l, err := p.lead(ctx, key, force, dial)
-			p.leave(key, d, err)
+			l, err := p.lead(ctx, key, force, dial, timeout)
+			p.leave(ctx, key, d, err)
 			return l, err
 		}
 		select {
@@ -103,7 +105,7 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 		case <-ctx.Done():
 			return link{}, ctx.Err()
 		}
-		if d.err != nil {
+		if d.err != nil && (force || !d.force) {
 			return link{}, d.err
 		}
 	}
@@ -131,16 +133,16 @@ func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) 
 	}
 	mine = o.dial == nil
 	if mine {
-		o.dial = &http2Dial{done: make(chan struct{})}
+		o.dial = &http2Dial{force: force, done: make(chan struct{})}
 	}
 	return link{}, o.dial, mine, nil
 }
 
 // leave ends the caller's attempt. Those who waited share its error, unless it is
-// the caller's alone.
-func (p *http2Pool) leave(key originKey, d *http2Dial, err error) {
+// the caller's alone: its permissions', or its context's.
+func (p *http2Pool) leave(ctx context.Context, key originKey, d *http2Dial, err error) {
 	var denied *PermissionError
-	if !errors.As(err, &denied) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.As(err, &denied) && ctx.Err() == nil {
 		d.err = err
 	}
 	p.mu.Lock()
@@ -183,7 +185,7 @@ var (
 )
 
 // lead connects, and finds out what the server has.
-func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial dialer) (link, error) {
+func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial dialer, timeout time.Duration) (link, error) {
 	protocols := []string{"h2", "http/1.1"}
 	if force {
 		protocols = protocols[:1]
@@ -209,7 +211,9 @@ func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial di
 			go p.look(key, c)
 		}
 	}})
-	allowed, err := c.WaitSettings(ctx)
+	settling, cancel := context.WithTimeout(ctx, timeout)
+	allowed, err := c.WaitSettings(settling)
+	cancel()
 	if err == nil && allowed {
 		var s *http2client.Reservation
 		if s, err = p.add(key, c); err == nil {
@@ -218,6 +222,8 @@ func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial di
 	}
 	_ = c.Close()
 	switch {
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		return link{}, &HandshakeError{Rule: "the server's HTTP/2 SETTINGS did not come within HandshakeTimeout"}
 	case err != nil:
 		return link{}, &DialError{"HTTP/2", key.target.String(), err}
 	case force:

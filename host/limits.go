@@ -25,6 +25,10 @@ type Limits struct {
 	ControlLimit  int
 	ControlWindow time.Duration
 
+	// RatioLimit is how many times as long as what was received of it a compressed
+	// message may become, once it is longer than 64 KiB. Default 100.
+	RatioLimit int
+
 	// SendLimit is the BufferedAmount, in bytes, above which Send returns
 	// ErrSendQueueFull and Write waits. A message that starts below it is taken
 	// whole. Default 1 MiB.
@@ -64,10 +68,10 @@ var errLimits = errors.New("websocket: a limit is negative or over 2,147,483,647
 func (l *Limits) check() error {
 	if min(l.MessageLimit, int64(l.PartLimit), int64(l.ControlLimit), int64(l.ControlWindow), int64(l.SendLimit),
 		int64(l.ConnectTimeout), int64(l.TLSTimeout), int64(l.HandshakeTimeout), int64(l.CloseTimeout),
-		int64(l.StallTimeout), int64(l.HeadLimit), int64(l.HeadFieldLimit)) < 0 {
+		int64(l.StallTimeout), int64(l.HeadLimit), int64(l.HeadFieldLimit), int64(l.RatioLimit)) < 0 {
 		return errLimits
 	}
-	if max(l.PartLimit, l.ControlLimit, l.HeadLimit, l.HeadFieldLimit) > math.MaxInt32 {
+	if max(l.PartLimit, l.ControlLimit, l.HeadLimit, l.HeadFieldLimit, l.RatioLimit) > math.MaxInt32 {
 		return errLimits
 	}
 	return nil
@@ -79,6 +83,7 @@ func (l *Limits) record() hostcalls.Limits {
 		MessageLimit: l.MessageLimit, IdleTimeout: int64(l.IdleTimeout), HandshakeTimeout: int64(l.HandshakeTimeout),
 		CloseTimeout: int64(l.CloseTimeout), ControlWindow: int64(l.ControlWindow), PartLimit: int32(l.PartLimit),
 		ControlLimit: int32(l.ControlLimit), HeadLenLimit: int32(l.HeadLimit), HeadFieldsLimit: int32(l.HeadFieldLimit),
+		RatioLimit: int32(l.RatioLimit),
 	}
 }
 

@@ -157,6 +157,9 @@ func (c *Conn) flush() {
 		if err != nil {
 			c.outputFailed(err)
 		}
+		if c.finished {
+			c.tellDone()
+		}
 		if o.buffered() <= c.limits.sendLimit() {
 			o.wake()
 		}
@@ -179,6 +182,26 @@ func (c *Conn) flushUntilDone() {
 		case <-flushes:
 			c.flush()
 		case <-done:
+			return
+		}
+	}
+}
+
+// drain waits until what was sent has left, for no longer than CloseTimeout.
+func (c *Conn) drain() {
+	timeout := time.NewTimer(c.limits.closeTimeout())
+	defer timeout.Stop()
+	for {
+		c.mu.Lock()
+		if c.finished || c.out.err != nil || c.out.buffered() == 0 {
+			c.mu.Unlock()
+			return
+		}
+		wait := c.out.wait()
+		c.mu.Unlock()
+		select {
+		case <-wait:
+		case <-timeout.C:
 			return
 		}
 	}

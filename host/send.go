@@ -67,7 +67,12 @@ func (c *Conn) stage(l *lane, op, flags uint8, p []byte) error {
 	}
 	c.inst.counter.sent(op, len(p))
 	h := hostcalls.SendHeader{Opcode: op, Flags: flags, FrameLen: uint64(len(p))}
-	if c.server && len(p) >= apartMin {
+	switch {
+	case c.extensions != "":
+		if c.plain.Load() {
+			h.Flags |= hostcalls.SendPlain
+		}
+	case c.server && len(p) >= apartMin:
 		return c.stageApart(l, h, p)
 	}
 	for {

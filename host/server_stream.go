@@ -38,8 +38,7 @@ type serverStream struct {
 	// the event style, which needs no goroutine for that.
 	pump *bodyPump
 
-	writing sync.Mutex // held while w is used
-	gone    bool       // w must not be used any more; under writing
+	writing sync.Mutex // held while w is used, which it is not once ends is closed
 }
 
 // newServerStream answers r, as the engine decided, and returns its stream.
@@ -125,8 +124,12 @@ func (s *serverStream) tryWrite(bufs [][]byte) ([][]byte, error) { return bufs, 
 func (s *serverStream) write(b []byte) (err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if s.gone || s.ctx.Err() != nil {
+	select {
+	case <-s.ends:
+		return net.ErrClosed
+	case <-s.ctx.Done():
 		return errHandlerReturned
+	default:
 	}
 	defer func() {
 		// net/http panics where a handler has returned, which a caller of Accept may
@@ -150,8 +153,7 @@ func (s *serverStream) close() error {
 		close(s.ends)
 		_ = s.body.Close()
 		if !s.writing.TryLock() {
-			// One waits for the peer's window. This resets the stream.
-			_ = s.control.SetWriteDeadline(longAgo)
+			s.cutWrite()
 			return
 		}
 		s.writing.Unlock()
@@ -159,13 +161,18 @@ func (s *serverStream) close() error {
 	return nil
 }
 
+// cutWrite ends a write that waits for the peer's window. It resets the stream.
+func (s *serverStream) cutWrite() {
+	defer func() { _ = recover() }() // as in write
+	_ = s.control.SetWriteDeadline(longAgo)
+}
+
 // detach closes s and waits until w is in nobody's use, for a handler that is
 // about to return.
 func (s *serverStream) detach() {
 	_ = s.close()
 	s.writing.Lock()
-	s.gone = true
-	s.writing.Unlock()
+	defer s.writing.Unlock()
 }
 
 func (s *serverStream) localAddr() net.Addr  { return s.local }

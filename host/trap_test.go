@@ -23,7 +23,7 @@ func TestTrap(t *testing.T) {
 		if i >= 4 {
 			s = styles{streamStyle, streamStyle}
 		}
-		carrier := carrier{"ws", host.HTTP1, func(_ *testing.T, h http.Handler) (string, *host.DialOptions) {
+		carrier := carrier{name: "ws", version: host.HTTP1, serve: func(_ *testing.T, h http.Handler) (string, *host.DialOptions) {
 			srv := httptest.NewServer(h)
 			servers = append(servers, srv)
 			return srv.URL, &host.DialOptions{}

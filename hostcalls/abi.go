@@ -59,6 +59,22 @@ const (
 	// SendApart: the payload is not in the record. The host writes it, FrameLen
 	// bytes, right behind the output of the call.
 	SendApart = 1 << 2
+
+	SendPlain = 1 << 3 // the message is not compressed
+)
+
+// What of permessage-deflate an end is willing to do.
+const (
+	CompressionDisabled          = 0
+	CompressionNoContextTakeover = 1
+	CompressionContextTakeover   = 2
+)
+
+// How much work compressing is worth.
+const (
+	CompressionDefault = 0
+	CompressionFastest = 1
+	CompressionBest    = 2
 )
 
 // Error classes.

@@ -12,9 +12,10 @@ const (
 	SegmentSize        = 8
 	FieldHeaderSize    = 8
 	SendHeaderSize     = 16
-	LimitsSize         = 56
-	OpenHeaderSize     = LimitsSize + 16
-	AcceptHeaderSize   = LimitsSize + 24
+	LimitsSize         = 64
+	CompressionSize    = 8
+	OpenHeaderSize     = LimitsSize + CompressionSize + 16
+	AcceptHeaderSize   = LimitsSize + CompressionSize + 24
 	ErrorHeaderSize    = 32
 	ResponseHeaderSize = 16
 )
@@ -125,10 +126,10 @@ func ConsumeSend(b []byte) (h SendHeader, payload []byte, n int, err error) {
 // valid reports whether h's fields can stand beside each other.
 func (h *SendHeader) valid() bool {
 	switch {
-	case h.Flags&^(SendFIN|SendPart|SendApart) != 0:
+	case h.Flags&^(SendFIN|SendPart|SendApart|SendPlain) != 0:
 		return false
 	case h.Opcode >= OpPing: // a control frame is whole: RFC 6455 §5.5
-		return h.Flags == SendFIN && uint64(h.Len) == h.FrameLen
+		return h.Flags&^SendPlain == SendFIN && uint64(h.Len) == h.FrameLen
 	}
 	if h.Flags&SendApart != 0 {
 		return h.Len == 0 && h.Flags&SendPart == 0
@@ -139,7 +140,7 @@ func (h *SendHeader) valid() bool {
 // Limits is the limits record. Durations are nanoseconds; 0 is the default.
 type Limits struct {
 	MessageLimit, IdleTimeout, HandshakeTimeout, CloseTimeout, ControlWindow int64
-	PartLimit, ControlLimit, HeadLenLimit, HeadFieldsLimit                   int32
+	PartLimit, ControlLimit, HeadLenLimit, HeadFieldsLimit, RatioLimit       int32
 }
 
 // AppendLimits encodes l.
@@ -147,21 +148,55 @@ func AppendLimits(b []byte, l Limits) []byte {
 	for _, v := range [...]int64{l.MessageLimit, l.IdleTimeout, l.HandshakeTimeout, l.CloseTimeout, l.ControlWindow} {
 		b = le.AppendUint64(b, uint64(v))
 	}
-	for _, v := range [...]int32{l.PartLimit, l.ControlLimit, l.HeadLenLimit, l.HeadFieldsLimit} {
+	for _, v := range [...]int32{l.PartLimit, l.ControlLimit, l.HeadLenLimit, l.HeadFieldsLimit, l.RatioLimit, 0} {
 		b = le.AppendUint32(b, uint32(v))
 	}
 	return b
 }
 
 // consumeLimits decodes the limits record at the start of b, which holds it whole.
-func consumeLimits(b []byte) (l Limits) {
+func consumeLimits(b []byte) (l Limits, err error) {
 	for i, f := range [...]*int64{&l.MessageLimit, &l.IdleTimeout, &l.HandshakeTimeout, &l.CloseTimeout, &l.ControlWindow} {
 		*f = int64(le.Uint64(b[8*i:]))
 	}
-	for i, f := range [...]*int32{&l.PartLimit, &l.ControlLimit, &l.HeadLenLimit, &l.HeadFieldsLimit} {
+	for i, f := range [...]*int32{&l.PartLimit, &l.ControlLimit, &l.HeadLenLimit, &l.HeadFieldsLimit, &l.RatioLimit} {
 		*f = int32(le.Uint32(b[40+4*i:]))
 	}
-	return l
+	if le.Uint32(b[60:]) != 0 {
+		err = EINVAL
+	}
+	return l, err
+}
+
+// Compression is the compression record.
+type Compression struct {
+	Mode, Level, WindowBits uint8
+	Threshold               uint32
+}
+
+// appendCompression encodes c.
+func appendCompression(b []byte, c Compression) []byte {
+	return le.AppendUint32(append(b, c.Mode, c.Level, c.WindowBits, 0), c.Threshold)
+}
+
+// consumeCompression decodes the compression record at the start of b, which holds
+// it whole.
+func consumeCompression(b []byte) (c Compression, err error) {
+	c = Compression{b[0], b[1], b[2], le.Uint32(b[4:])}
+	if b[3] != 0 {
+		err = EINVAL
+	}
+	return c, err
+}
+
+// consumeOptions decodes what open and accept records begin with, and returns the
+// rest of the fixed fields.
+func consumeOptions(b []byte) (l Limits, c Compression, h []byte, err error) {
+	l, err = consumeLimits(b)
+	if err == nil {
+		c, err = consumeCompression(b[LimitsSize:])
+	}
+	return l, c, b[LimitsSize+CompressionSize:], err
 }
 
 // takeParts cuts b, which follows a header, into parts of the given lengths.
@@ -179,6 +214,7 @@ func takeParts(b []byte, parts []*[]byte, lens []uint32) (rest []byte, err error
 // An Open is the record that conn_open takes.
 type Open struct {
 	Limits       Limits
+	Compression  Compression
 	URL          []byte
 	Subprotocols []byte // joined by commas
 	Fields       []byte // a field block
@@ -186,7 +222,7 @@ type Open struct {
 
 // AppendOpen encodes o.
 func AppendOpen(b []byte, o Open) []byte {
-	b = AppendLimits(b, o.Limits)
+	b = appendCompression(AppendLimits(b, o.Limits), o.Compression)
 	for _, p := range [...][]byte{o.URL, o.Subprotocols, o.Fields} {
 		b = le.AppendUint32(b, uint32(len(p)))
 	}
@@ -198,11 +234,14 @@ func AppendOpen(b []byte, o Open) []byte {
 
 // ConsumeOpen decodes b, which is to hold one open record and nothing else.
 func ConsumeOpen(b []byte) (o Open, err error) {
-	if len(b) < OpenHeaderSize || le.Uint32(b[LimitsSize+12:]) != 0 {
+	if len(b) < OpenHeaderSize {
 		return o, EINVAL
 	}
-	o.Limits = consumeLimits(b)
-	h := b[LimitsSize:]
+	var h []byte
+	o.Limits, o.Compression, h, err = consumeOptions(b)
+	if err != nil || le.Uint32(h[12:]) != 0 {
+		return o, EINVAL
+	}
 	rest, err := takeParts(b[OpenHeaderSize:], []*[]byte{&o.URL, &o.Subprotocols, &o.Fields},
 		[]uint32{le.Uint32(h), le.Uint32(h[4:]), le.Uint32(h[8:])})
 	if err == nil && len(rest) > 0 {
@@ -214,6 +253,7 @@ func ConsumeOpen(b []byte) (o Open, err error) {
 // An Accept is the record that conn_accept takes.
 type Accept struct {
 	Limits         Limits
+	Compression    Compression
 	Method, Target []byte
 	Fields         []byte // of the request, a field block
 	Subprotocols   []byte // supported, in order of preference, joined by commas
@@ -223,7 +263,7 @@ type Accept struct {
 
 // AppendAccept encodes a.
 func AppendAccept(b []byte, a Accept) []byte {
-	b = AppendLimits(b, a.Limits)
+	b = appendCompression(AppendLimits(b, a.Limits), a.Compression)
 	parts := [...][]byte{a.Method, a.Target, a.Fields, a.Subprotocols, a.ResponseFields}
 	for _, p := range parts {
 		b = le.AppendUint32(b, uint32(len(p)))
@@ -241,8 +281,10 @@ func ConsumeAccept(b []byte) (a Accept, err error) {
 	if len(b) < AcceptHeaderSize {
 		return a, EINVAL
 	}
-	a.Limits = consumeLimits(b)
-	h := b[LimitsSize:]
+	var h []byte
+	if a.Limits, a.Compression, h, err = consumeOptions(b); err != nil {
+		return a, err
+	}
 	a.Major, a.Minor = le.Uint16(h[20:]), le.Uint16(h[22:])
 	rest, err := takeParts(b[AcceptHeaderSize:],
 		[]*[]byte{&a.Method, &a.Target, &a.Fields, &a.Subprotocols, &a.ResponseFields},

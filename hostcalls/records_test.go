@@ -25,12 +25,16 @@ type recordVector struct {
 
 const limitsHex = `
 	0807060504030201 1817161514131211 2827262524232221 3837363534333231 ffffffffffffffff
-	44434241 54535251 64636261 feffffff`
+	44434241 54535251 64636261 feffffff 74737271 00000000`
+
+const compressionHex = ` 02 01 0f 00 84838281 `
+
+var compressionValue = Compression{CompressionContextTakeover, CompressionFastest, 15, 0x81828384}
 
 var limitsValue = Limits{
 	MessageLimit: 0x0102030405060708, IdleTimeout: 0x1112131415161718, HandshakeTimeout: 0x2122232425262728,
 	CloseTimeout: 0x3132333435363738, ControlWindow: -1,
-	PartLimit: 0x41424344, ControlLimit: 0x51525354, HeadLenLimit: 0x61626364, HeadFieldsLimit: -2,
+	PartLimit: 0x41424344, ControlLimit: 0x51525354, HeadLenLimit: 0x61626364, HeadFieldsLimit: -2, RatioLimit: 0x71727374,
 }
 
 // withLength is what ConsumeSend and ConsumeField return beside the record.
@@ -41,10 +45,10 @@ type withLength struct {
 
 var layoutValue = Layout{Magic, 1, 0x03030303, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}
 
-var openValue = Open{limitsValue, []byte("ws://h"), []byte("a,b"), []byte{}}
+var openValue = Open{limitsValue, compressionValue, []byte("ws://h"), []byte("a,b"), []byte{}}
 
 var acceptValue = Accept{
-	Limits: limitsValue, Method: []byte("GET"), Target: []byte("/"), Fields: []byte{0xf1, 0xf2},
+	Limits: limitsValue, Compression: compressionValue, Method: []byte("GET"), Target: []byte("/"), Fields: []byte{0xf1, 0xf2},
 	Subprotocols: []byte("chat"), ResponseFields: []byte{0xf3, 0xf4, 0xf5, 0xf6, 0xf7}, Major: 0x0102, Minor: 0x0304,
 }
 
@@ -69,15 +73,24 @@ var recordVectors = []recordVector{
 		hex:     limitsHex,
 		value:   limitsValue,
 		append:  func() []byte { return AppendLimits(nil, limitsValue) },
-		consume: func(b []byte) (any, error) { return consumeLimits(b), nil },
+		consume: func(b []byte) (any, error) { return errOr(consumeLimits(b)) },
 		fields: map[string]uint64{"message_limit": 0x0102030405060708, "idle_timeout": 0x1112131415161718,
 			"handshake_timeout": 0x2122232425262728, "close_timeout": 0x3132333435363738, "control_window": 1<<64 - 1,
-			"part_limit": 0x41424344, "control_limit": 0x51525354, "head_len_limit": 0x61626364, "head_fields_limit": 1<<32 - 2},
+			"part_limit": 0x41424344, "control_limit": 0x51525354, "head_len_limit": 0x61626364, "head_fields_limit": 1<<32 - 2, "ratio_limit": 0x71727374},
 		fixed: true,
 	},
 	{
+		record:  "compression",
+		hex:     compressionHex,
+		value:   compressionValue,
+		append:  func() []byte { return appendCompression(nil, compressionValue) },
+		consume: func(b []byte) (any, error) { return errOr(consumeCompression(b)) },
+		fields:  map[string]uint64{"mode": 2, "level": 1, "window_bits": 15, "threshold": 0x81828384},
+		fixed:   true,
+	},
+	{
 		record:  "open",
-		hex:     limitsHex + `06000000 03000000 00000000 00000000 77733a2f2f68 612c62`,
+		hex:     limitsHex + compressionHex + `06000000 03000000 00000000 00000000 77733a2f2f68 612c62`,
 		value:   openValue,
 		fields:  map[string]uint64{"url_len": 6, "subprotocols_len": 3, "fields_len": 0},
 		append:  func() []byte { return AppendOpen(nil, openValue) },
@@ -86,7 +99,7 @@ var recordVectors = []recordVector{
 	},
 	{
 		record: "accept",
-		hex:    limitsHex + `03000000 01000000 02000000 04000000 05000000 0201 0403 474554 2f f1f2 63686174 f3f4f5f6f7`,
+		hex:    limitsHex + compressionHex + `03000000 01000000 02000000 04000000 05000000 0201 0403 474554 2f f1f2 63686174 f3f4f5f6f7`,
 		value:  acceptValue,
 		fields: map[string]uint64{"method_len": 3, "target_len": 1, "fields_len": 2, "subprotocols_len": 4,
 			"response_fields_len": 5, "major": 0x0102, "minor": 0x0304},
@@ -268,7 +281,8 @@ func TestConsumeSendRefuses(t *testing.T) {
 		{"the rest of a frame", `01000000 02 03 0000 0000000000000000 61`, true},
 		{"the first of a long frame", `01000000 02 00 0000 ffffffffffffffff 61`, true},
 		{"reserved bytes", `00000000 02 01 0001 0000000000000000`, false},
-		{"a flag that is not defined", `00000000 02 09 0000 0000000000000000`, false},
+		{"a flag that is not defined", `00000000 02 11 0000 0000000000000000`, false},
+		{"a message that is not compressed", `00000000 02 09 0000 0000000000000000`, true},
 		{"a payload that is apart", `00000000 02 05 0000 0100000000000000`, true},
 		{"a payload that is apart and here", `01000000 02 05 0000 0100000000000000 61`, false},
 		{"a part that is apart", `00000000 02 07 0000 0100000000000000`, false},
@@ -291,10 +305,19 @@ func TestConsumeSendRefuses(t *testing.T) {
 }
 
 func TestConsumeOpenRefusesReservedBytes(t *testing.T) {
-	b := AppendOpen(nil, openValue)
-	b[68] = 1
-	if _, err := ConsumeOpen(b); err != EINVAL {
-		t.Errorf("a reserved word that is not 0 gives %v", err)
+	for _, at := range []int{60, 67, 84} {
+		b := AppendOpen(nil, openValue)
+		b[at] = 1
+		if _, err := ConsumeOpen(b); err != EINVAL {
+			t.Errorf("a reserved byte at %d that is not 0 gives %v", at, err)
+		}
+	}
+	for _, at := range []int{63, 67} {
+		b := AppendAccept(nil, acceptValue)
+		b[at] = 1
+		if _, err := ConsumeAccept(b); err != EINVAL {
+			t.Errorf("a reserved byte of accept at %d that is not 0 gives %v", at, err)
+		}
 	}
 }
 
@@ -462,7 +485,7 @@ func FuzzConsumeField(f *testing.F) {
 // SimpleSend says what ConsumeSend says of the records that it knows, and nothing of
 // others.
 func TestSimpleSendIsConsumeSend(t *testing.T) {
-	for _, flags := range []uint8{0, SendFIN, SendPart, SendFIN | SendPart, SendFIN | SendApart, 8 | SendFIN} {
+	for _, flags := range []uint8{0, SendFIN, SendPart, SendFIN | SendPart, SendFIN | SendApart, SendPlain | SendFIN, 16 | SendFIN} {
 		for _, opcode := range []uint8{OpContinuation, OpText, OpBinary, OpPing} {
 			for _, size := range []int{0, 1, 300} {
 				for _, frameLen := range []int{size, size + 1} {

@@ -43,7 +43,7 @@ func lengthField(part string) string {
 	return part + "_len"
 }
 
-var typeSizes = map[string]uint32{"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i32": 4, "i64": 8, "limits": LimitsSize}
+var typeSizes = map[string]uint32{"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i32": 4, "i64": 8, "limits": LimitsSize, "compression": CompressionSize}
 
 func TestSurfaceGolden(t *testing.T) {
 	const path = "testdata/surface.golden"
@@ -141,8 +141,14 @@ func TestSurfaceOffsetsAreThoseOfTheEncoders(t *testing.T) {
 		for _, f := range r.Fields {
 			want, ok := v.fields[f.Name]
 			if f.Type == "limits" {
-				if got := consumeLimits(b[f.Offset:]); got != limitsValue {
-					t.Errorf("%s.%s at %d is %+v", r.Name, f.Name, f.Offset, got)
+				if got, err := consumeLimits(b[f.Offset:]); got != limitsValue || err != nil {
+					t.Errorf("%s.%s at %d is %+v, %v", r.Name, f.Name, f.Offset, got, err)
+				}
+				continue
+			}
+			if f.Type == "compression" {
+				if got, err := consumeCompression(b[f.Offset:]); got != compressionValue || err != nil {
+					t.Errorf("%s.%s at %d is %+v, %v", r.Name, f.Name, f.Offset, got, err)
 				}
 				continue
 			}

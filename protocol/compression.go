@@ -1,6 +1,9 @@
 package protocol
 
-import "strconv"
+import (
+	"errors"
+	"strconv"
+)
 
 // A CompressionMode says what of permessage-deflate an end is willing to do. RFC
 // 7692.
@@ -19,6 +22,46 @@ const (
 	// directions.
 	CompressionContextTakeover
 )
+
+// A CompressionLevel says how much work compressing is worth.
+type CompressionLevel uint8
+
+const (
+	CompressionDefault CompressionLevel = iota
+	CompressionFastest
+	CompressionBest
+)
+
+// Compression is what an end is willing to do of permessage-deflate. Its zero value
+// is nothing.
+type Compression struct {
+	Mode  CompressionMode
+	Level CompressionLevel
+
+	// WindowBits is the most window for either direction, 8 to 15, as the base-2
+	// logarithm of its bytes. It bounds what a connection holds. 0 is 15.
+	WindowBits int
+
+	// Threshold is from how many bytes on a message is compressed. 0 is 64.
+	Threshold int
+}
+
+// defaultThreshold is about where the header that a window of nothing needs is made
+// up for.
+const defaultThreshold = 64
+
+// ErrCompression is returned for a Compression that has a mode, a level or a window
+// that there is not.
+var ErrCompression = errors.New("websocket: compression: a mode, a level, window bits of 8 to 15 and a threshold that is not negative")
+
+// check returns ErrCompression unless o is one.
+func (o *Compression) check() error {
+	if o.Mode > CompressionContextTakeover || o.Level > CompressionBest || o.Threshold < 0 ||
+		o.WindowBits != 0 && (o.WindowBits < minWindowBits || o.WindowBits > maxWindowBits) {
+		return ErrCompression
+	}
+	return nil
+}
 
 const deflateName = "permessage-deflate"
 

@@ -64,11 +64,19 @@ type Config struct {
 	// for masking keys and its handshake key. RFC 6455 §10.3.
 	Random func(b []byte)
 
+	// RatioLimit is how many times as long as what was received of it a compressed
+	// message may become, once it is longer than 64 KiB. Default 100.
+	RatioLimit int
+
 	// Scratch is where an extension puts the payload that it decodes, up to its
 	// capacity. A Conn with an extension needs it. It is used only between a call
 	// of NextEvent and the next one, so Conns that one goroutine drives may share
 	// it.
 	Scratch []byte
+
+	// Coders are what Conns that one goroutine drives lend each other for
+	// compression. Nil: each has its own.
+	Coders *Coders
 
 	filled bool // by WithDefaults
 }
@@ -79,6 +87,7 @@ const (
 	defaultPartLimit        = 1024
 	defaultControlLimit     = 100
 	defaultControlWindow    = 10 * time.Second
+	defaultRatioLimit       = 100
 	defaultSendLimit        = 1 << 20
 	defaultIdleTimeout      = 30 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
@@ -123,15 +132,24 @@ func (r *Config) fill() {
 	orDefault(&r.ControlLimit, defaultControlLimit)
 	orDefault(&r.ControlWindow, defaultControlWindow)
 	orDefault(&r.SendLimit, defaultSendLimit)
+	orDefault(&r.RatioLimit, defaultRatioLimit)
 	orDefault(&r.IdleTimeout, defaultIdleTimeout)
 	orDefault(&r.HandshakeTimeout, defaultHandshakeTimeout)
 	orDefault(&r.CloseTimeout, defaultCloseTimeout)
 	r.filled = true
 }
 
+// coders returns what a connection compresses and inflates with.
+func (r *Config) coders() *Coders {
+	if r.Coders != nil {
+		return r.Coders
+	}
+	return new(Coders)
+}
+
 // negative reports whether a limit is, that must not be.
 func (r *Config) negative() bool {
-	return r.MessageLimit < 0 || r.PartLimit < 0 || r.ControlLimit < 0 || r.ControlWindow < 0 || r.SendLimit < 0 ||
+	return r.MessageLimit < 0 || r.PartLimit < 0 || r.ControlLimit < 0 || r.ControlWindow < 0 || r.SendLimit < 0 || r.RatioLimit < 0 ||
 		r.HandshakeTimeout < 0 || r.CloseTimeout < 0 || r.Head.MaxBytes < 0 || r.Head.MaxFields < 0
 }
 

@@ -61,6 +61,7 @@ const (
 type Conn struct {
 	cfg     *Config
 	ext     Extension
+	scratch []byte   // in place of the Config's
 	opening *opening // nil when the connection was made open, and some time after it opened
 	role    Role
 	state   State
@@ -114,6 +115,21 @@ func (c *Conn) State() State { return c.state }
 
 // Subprotocol returns the subprotocol that was negotiated, or "".
 func (c *Conn) Subprotocol() string { return c.subprotocol }
+
+// Extended reports whether messages go through an extension.
+func (c *Conn) Extended() bool { return c.ext != nil }
+
+// SetScratch has what an extension decodes put into b, up to its capacity, and not
+// into Config.Scratch: a driver that keeps several events gives each room of its own.
+func (c *Conn) SetScratch(b []byte) { c.scratch = b }
+
+// Release gives what c's extension holds to the Conns that share its Coders. c is not
+// used any more.
+func (c *Conn) Release() {
+	if x, ok := c.ext.(interface{ Release() }); ok {
+		x.Release()
+	}
+}
 
 // Buffered returns how many bytes of the input wait for NextEvent: for it to be
 // called, or for credit.

@@ -35,7 +35,8 @@ type inbound struct {
 	draining  bool // the extension holds output of input that was given to it
 	kind      Kind
 	parts     int
-	size      int64 // bytes announced by headers, or decoded
+	wire      int64 // bytes of the message in progress that headers announced
+	size      int64 // bytes that it was decoded to, if it is encoded
 	text      utf8Checker
 
 	control []byte // the payload so far of a control frame that the input cut
@@ -168,7 +169,7 @@ func (c *Conn) checkHeader(h *Header) error {
 		return errNothingToContinue
 	}
 	if !in.inMessage {
-		in.inMessage, in.delivered, in.draining, in.parts, in.size = true, false, false, 0, 0
+		in.inMessage, in.delivered, in.draining, in.parts, in.size, in.wire = true, false, false, 0, 0, 0
 		in.encoded = h.RSV != 0
 		in.kind = KindBinary
 		if h.Opcode == OpText {
@@ -180,13 +181,14 @@ func (c *Conn) checkHeader(h *Header) error {
 			return &LimitError{CodePolicyViolation, "PartLimit", uint64(c.cfg.PartLimit), uint64(in.parts)}
 		}
 	}
-	// Length is below 1<<63, and size at most the limit: the sum does not wrap.
-	if total := h.Length + uint64(in.size); total > uint64(c.cfg.MessageLimit) {
+	// What goes over the wire is held to the limit, and what it decodes to as well, by
+	// receiveEncoded. Length is below 1<<63, and wire at most the limit: the sum does
+	// not wrap.
+	total := h.Length + uint64(in.wire)
+	if total > uint64(c.cfg.MessageLimit) {
 		return &LimitError{CodeMessageTooBig, "MessageLimit", uint64(c.cfg.MessageLimit), total}
 	}
-	if !in.encoded {
-		in.size += int64(h.Length)
-	}
+	in.wire = int64(total)
 	return nil
 }
 
@@ -255,7 +257,11 @@ func (c *Conn) deliver(ev *Event, part []byte, endOfFrame bool) bool {
 func (c *Conn) receiveEncoded(ev *Event) bool {
 	in := &c.in
 	for {
-		room := min(int64(cap(c.cfg.Scratch)), c.room(), c.cfg.MessageLimit-in.size+1)
+		scratch := c.scratch
+		if scratch == nil {
+			scratch = c.cfg.Scratch
+		}
+		room := min(int64(cap(scratch)), c.room(), c.cfg.MessageLimit-in.size+1)
 		// No more input than there is room for output, or what is not used of it
 		// would be unmasked and masked again for every little room.
 		n := int(min(uint64(len(in.b)), in.rest, uint64(room)))
@@ -266,7 +272,7 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 		if in.frame.Masked {
 			maskBytes(in.key, src)
 		}
-		out, used, done, err := c.ext.Decode(c.cfg.Scratch[:0:room], src, in.frame.FIN && uint64(n) == in.rest)
+		out, used, done, err := c.ext.Decode(scratch[:0:room], src, in.frame.FIN && uint64(n) == in.rest)
 		if err != nil {
 			c.Fail(c.now, err)
 			return false
@@ -284,8 +290,8 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 			return false
 		}
 		in.draining = !done
-		if in.size > c.cfg.MessageLimit {
-			c.Fail(c.now, &LimitError{CodeMessageTooBig, "MessageLimit", uint64(c.cfg.MessageLimit), uint64(in.size)})
+		if err := c.checkDecoded(); err != nil {
+			c.Fail(c.now, err)
 			return false
 		}
 		end := done && in.rest == 0
@@ -296,6 +302,24 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 			return false
 		}
 	}
+}
+
+// freeRatio is how long a message may be before its ratio counts: repetition that is
+// meant, such as a page of spaces, stays below it.
+const freeRatio = 64 << 10
+
+// checkDecoded checks how much the message in progress has become: a few bytes can
+// decode to a thousand times as many. CVE-2026-1526 and others.
+func (c *Conn) checkDecoded() error {
+	in := &c.in
+	if in.size > c.cfg.MessageLimit {
+		return &LimitError{CodeMessageTooBig, "MessageLimit", uint64(c.cfg.MessageLimit), uint64(in.size)}
+	}
+	// in.rest of the frame in progress has not been decoded yet.
+	if wire := in.wire - int64(in.rest); in.size > freeRatio && in.size/int64(c.cfg.RatioLimit) > wire {
+		return &LimitError{CodeMessageTooBig, "RatioLimit", uint64(c.cfg.RatioLimit), uint64(in.size / max(wire, 1))}
+	}
+	return nil
 }
 
 // receiveControl consumes payload of the control frame in progress and, once it

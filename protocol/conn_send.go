@@ -85,24 +85,44 @@ func (c *Conn) SendMessage(op Opcode, p []byte, fin bool) error {
 	}
 	if op != OpContinuation {
 		c.out.isText = op == OpText
-		size := len(p)
-		if !fin {
-			size = -1
-		}
-		c.out.encoded = c.ext != nil && c.ext.Compresses(op, size)
+		c.beginMessage(op, fin, len(p))
 	}
 	c.out.text = text
 	c.out.inMessage = !fin
-	if !c.out.encoded {
+	if c.out.encoded {
+		c.out.b = c.appendEncodedFrame(c.output(), op, fin, p)
+	} else {
 		c.out.b = c.appendFrame(c.output(), op, fin, 0, p)
-		return nil
 	}
+	return nil
+}
+
+// beginMessage decides whether a message that begins with a frame of size bytes is
+// encoded.
+func (c *Conn) beginMessage(op Opcode, fin bool, size int) {
+	if !fin {
+		size = -1
+	}
+	c.out.encoded = c.ext != nil && c.ext.Compresses(op, size)
+}
+
+// appendEncodedFrame appends a frame of p, encoded, to b. The length of the header is
+// known when the payload is there, which is then moved to it.
+func (c *Conn) appendEncodedFrame(b []byte, op Opcode, fin bool, p []byte) []byte {
+	start := len(b)
+	b = append(b, make([]byte, MaxHeaderLen)...)
+	b = c.ext.Encode(b, p, fin)
+	payload := b[start+MaxHeaderLen:]
 	var rsv byte
 	if op != OpContinuation {
-		rsv = bitRSV1
+		rsv = bitRSV1 // RFC 7692 §6: of the first frame only
 	}
-	c.out.b = c.appendFrame(c.output(), op, fin, rsv, c.ext.Encode(nil, p, fin))
-	return nil
+	h := c.header(op, fin, rsv, uint64(len(payload)))
+	if h.Masked {
+		maskBytes(h.Key, payload)
+	}
+	b = AppendHeader(b[:start], h)
+	return append(b, payload...)
 }
 
 // BeginFrame begins a frame whose payload of length bytes follows by AppendPart,

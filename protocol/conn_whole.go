@@ -121,7 +121,7 @@ func (c *Conn) AppendMessage(b []byte, op Opcode, fin bool, p []byte) ([]byte, e
 		return b, c.checkSend(op)
 	}
 	if op != OpContinuation {
-		c.out.isText = false // not for SendMessage to check
+		c.out.isText, c.out.encoded = false, false // not for SendMessage to check
 	}
 	c.out.inMessage = !fin
 	if c.role == Client || len(p) >= 1<<16 {
@@ -137,6 +137,25 @@ func (c *Conn) AppendMessage(b []byte, op Opcode, fin bool, p []byte) ([]byte, e
 		b = append(b, b0, 126, byte(len(p)>>8), byte(len(p)))
 	}
 	return append(b, p...), nil
+}
+
+// AppendEncoded appends the next frame of a message to b as SendMessage sends it,
+// through the extension, where there is one and it compresses the message. Whether
+// it does is decided by the message's first frame; one that AppendMessage began goes
+// on as it is. p does not lie in b. The caller vouches that text is UTF-8.
+func (c *Conn) AppendEncoded(b []byte, op Opcode, fin bool, p []byte) ([]byte, error) {
+	if err := c.checkSend(op); err != nil {
+		return b, err
+	}
+	if op != OpContinuation {
+		c.out.isText = false // not for SendMessage to check
+		c.beginMessage(op, fin, len(p))
+	}
+	c.out.inMessage = !fin
+	if c.out.encoded {
+		return c.appendEncodedFrame(b, op, fin, p), nil
+	}
+	return c.appendFrame(b, op, fin, 0, p), nil
 }
 
 // AppendBareHeader appends the header of a frame whose payload of length bytes the
@@ -157,5 +176,5 @@ func (c *Conn) AppendBareHeader(b []byte, op Opcode, fin bool, length uint64) ([
 // output, no event. Its timer is no earlier than it was. Drivers use it to skip
 // the rest of the drain.
 func (c *Conn) Settled() bool {
-	return len(c.in.b) == 0 && (c.out.taken || len(c.out.b) == 0) && c.state == StateOpen && !c.out.pongDue && !c.alive.pingDue
+	return len(c.in.b) == 0 && !c.in.draining && (c.out.taken || len(c.out.b) == 0) && c.state == StateOpen && !c.out.pongDue && !c.alive.pingDue
 }

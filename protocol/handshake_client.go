@@ -22,9 +22,8 @@ type ClientOptions struct {
 	// the URL. Names are sent as they are written, in lower case over HTTP/2.
 	Fields []Field
 
-	// Extensions is the offer, the value of Sec-WebSocket-Extensions, or "" for
-	// none. RFC 6455 §9.1.
-	Extensions string
+	// Compression is what is offered of permessage-deflate.
+	Compression Compression
 
 	// HeadLimits bounds each head of a response.
 	HeadLimits HeadLimits
@@ -47,6 +46,8 @@ type ClientHandshake struct {
 
 	subprotocol string
 	extensions  string
+	offer       deflateParams // of Compression, if it has a mode
+	agreed      *deflateParams
 	done        bool
 	err         error
 }
@@ -63,16 +64,20 @@ func NewClientHandshake(u *URL, key [16]byte, o ClientOptions) (*ClientHandshake
 	if err := CheckSubprotocols(o.Subprotocols); err != nil {
 		return nil, err
 	}
-	if !IsFieldValue(o.Extensions) {
-		return nil, &FieldError{"Sec-WebSocket-Extensions", "a field value holds no control characters but HTAB"}
+	err := o.Compression.check()
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if o.Fields, err = ownFields(o.Fields); err != nil {
 		return nil, err
 	}
 	o.Subprotocols = slices.Clone(o.Subprotocols)
 	o.HeadLimits = o.HeadLimits.resolve()
-	return &ClientHandshake{url: *u, key: string(appendBase64(nil, key[:])), options: o}, nil
+	h := &ClientHandshake{url: *u, key: string(appendBase64(nil, key[:])), options: o}
+	if o.Compression.Mode != CompressionDisabled {
+		h.offer = offerDeflate(o.Compression.Mode, windowBits(o.Compression.WindowBits))
+	}
+	return h, nil
 }
 
 // checkURL holds a URL that was put together by hand to what the request line
@@ -126,8 +131,8 @@ func (h *ClientHandshake) appendOffer(fields []Field) []Field {
 	if len(h.options.Subprotocols) > 0 {
 		fields = append(fields, Field{"Sec-WebSocket-Protocol", strings.Join(h.options.Subprotocols, ", ")})
 	}
-	if h.options.Extensions != "" {
-		fields = append(fields, Field{"Sec-WebSocket-Extensions", h.options.Extensions})
+	if h.options.Compression.Mode != CompressionDisabled {
+		fields = append(fields, Field{"Sec-WebSocket-Extensions", h.offer.String()})
 	}
 	if _, n := fieldValue(h.options.Fields, "Authorization"); n == 0 && h.url.Authorization != "" {
 		fields = append(fields, Field{"Authorization", h.url.Authorization})
@@ -231,10 +236,18 @@ func (h *ClientHandshake) checkAnswer(r *Response) error {
 	if n > 1 || n == 1 && !slices.Contains(h.options.Subprotocols, v) {
 		return &HandshakeError{r.Status, "Sec-WebSocket-Protocol", "the response names at most one subprotocol, and it is one of those offered"}
 	}
-	if _, n := fieldValue(r.Fields, "Sec-WebSocket-Extensions"); n > 0 && h.options.Extensions == "" {
-		return &HandshakeError{r.Status, "Sec-WebSocket-Extensions", "the response accepts no extension that was not offered"}
+	answer := strings.Join(fieldValues(r.Fields, "Sec-WebSocket-Extensions"), ", ")
+	if h.options.Compression.Mode == CompressionDisabled {
+		if answer != "" {
+			return &HandshakeError{r.Status, "Sec-WebSocket-Extensions", "the response accepts no extension that was not offered"}
+		}
+		return nil
 	}
-	return nil
+	agreed, ok, err := acceptDeflate(answer, h.offer, r.Status)
+	if ok {
+		h.agreed = &agreed
+	}
+	return err
 }
 
 // Response returns the final response once it was parsed, even if it failed the
@@ -247,5 +260,14 @@ func (h *ClientHandshake) Subprotocol() string { return h.subprotocol }
 
 // Extensions returns the server's answer to the offer once the handshake is
 // done: the values of all its Sec-WebSocket-Extensions fields, separated by
-// commas, or "". Whoever made the offer checks the answer against it.
+// commas, or "".
 func (h *ClientHandshake) Extensions() string { return h.extensions }
+
+// Extension returns what a Conn needs for the extension that was agreed to, or nil.
+// The Conn is to have cfg.
+func (h *ClientHandshake) Extension(cfg *Config) Extension {
+	if h.agreed == nil || !h.done {
+		return nil
+	}
+	return newDeflate(Client, *h.agreed, h.options.Compression, cfg.coders())
+}

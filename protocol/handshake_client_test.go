@@ -36,11 +36,11 @@ func TestClientRequest(t *testing.T) {
 			ClientOptions{
 				Subprotocols: []string{"chat", "superchat"},
 				Fields:       []Field{{"Origin", "https://example.com"}, {"Host", "evil"}, {"cookie", "a=b"}, {"Cookie", "c=d"}},
-				Extensions:   "permessage-deflate",
+				Compression:  Compression{Mode: CompressionNoContextTakeover, WindowBits: 10},
 			},
 			"GET /a?b HTTP/1.1\r\nHost: [::1]:8443\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 				"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n" +
-				"Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate\r\n" +
+				"Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=10\r\n" +
 				"Authorization: Basic dXNlcjpwYXNz\r\n" +
 				"Origin: https://example.com\r\ncookie: a=b\r\nCookie: c=d\r\n\r\n",
 		},
@@ -60,11 +60,11 @@ func TestClientRequest(t *testing.T) {
 
 func TestClientRequestFields(t *testing.T) {
 	h := newClientHandshake(t, "wss://user:pass@example.com:8443/a?b", ClientOptions{
-		Subprotocols: []string{"chat"}, Fields: []Field{{"Origin", "O"}, {"TE", "trailers"}}, Extensions: "permessage-deflate",
+		Subprotocols: []string{"chat"}, Fields: []Field{{"Origin", "O"}, {"TE", "trailers"}}, Compression: Compression{Mode: CompressionContextTakeover},
 	})
 	want := []Field{
 		{":method", "CONNECT"}, {":protocol", "websocket"}, {":scheme", "https"}, {":authority", "example.com:8443"}, {":path", "/a?b"},
-		{"sec-websocket-version", "13"}, {"sec-websocket-protocol", "chat"}, {"sec-websocket-extensions", "permessage-deflate"},
+		{"sec-websocket-version", "13"}, {"sec-websocket-protocol", "chat"}, {"sec-websocket-extensions", "permessage-deflate; client_max_window_bits"},
 		{"authorization", "Basic dXNlcjpwYXNz"}, {"origin", "O"},
 	}
 	if got := h.RequestFields(); !reflect.DeepEqual(got, want) {
@@ -87,8 +87,13 @@ func TestClientOptionErrors(t *testing.T) {
 			t.Errorf("the field %q gives %v", f, err)
 		}
 	}
-	if _, err := NewClientHandshake(&good, rfcKey, ClientOptions{Extensions: "a\r\nB: c"}); !errors.Is(err, ErrField) {
-		t.Errorf("an offer of extensions on two lines gives %v", err)
+	for _, o := range []Compression{{Mode: 3}, {Level: 3}, {WindowBits: 7}, {WindowBits: 16}, {WindowBits: -1}, {Threshold: -1}} {
+		if _, err := NewClientHandshake(&good, rfcKey, ClientOptions{Compression: o}); err != ErrCompression {
+			t.Errorf("%+v gives %v", o, err)
+		}
+		if _, err := Accept(&rfcRequestParsed, ServerOptions{Compression: o}); err != ErrCompression {
+			t.Errorf("%+v gives the server %v", o, err)
+		}
 	}
 	if _, err := NewClientHandshake(&good, rfcKey, ClientOptions{Subprotocols: []string{"a\r\nB: c"}}); !errors.Is(err, ErrSubprotocol) {
 		t.Errorf("a subprotocol on two lines gives %v", err)
@@ -151,10 +156,10 @@ func TestClientAcceptsResponses(t *testing.T) {
 		{"a later minor version", "HTTP/1.2 101 OK\r\n" + upgrade + accept, "", ""},
 		{"the second subprotocol offered", "HTTP/1.1 101 OK\r\n" + upgrade + accept + "Sec-WebSocket-Protocol: Other\r\n", "Other", ""},
 		{"no subprotocol answered", "HTTP/1.1 101 OK\r\n" + upgrade + accept, "", ""},
-		{"extensions in two fields", "HTTP/1.1 101 OK\r\n" + upgrade + accept + "Sec-WebSocket-Extensions: a; b\r\nSec-WebSocket-Extensions: c\r\n", "", "a; b, c"},
+		{"an extension", "HTTP/1.1 101 OK\r\n" + upgrade + accept + "Sec-WebSocket-Extensions: permessage-deflate; client_no_context_takeover\r\n", "", "permessage-deflate; client_no_context_takeover"},
 		{"fields outside ASCII", "HTTP/1.1 101 OK\r\n" + upgrade + accept + "X: \xff\xfe\r\n", "", ""},
 	} {
-		h := newClientHandshake(t, "ws://h", ClientOptions{Subprotocols: []string{"chat", "Other"}, Extensions: "a, c"})
+		h := newClientHandshake(t, "ws://h", ClientOptions{Subprotocols: []string{"chat", "Other"}, Compression: Compression{Mode: CompressionContextTakeover}})
 		n, done, err := h.Receive([]byte(test.head + "\r\n"))
 		if err != nil || !done || n != len(test.head)+2 {
 			t.Errorf("%s: took %d, done %v, %v", test.name, n, done, err)

@@ -15,11 +15,8 @@ type ServerOptions struct {
 	// which gets it parsed, does not use it.
 	HeadLimits HeadLimits
 
-	// Extensions answers the client's offer, whose elements are the values of
-	// its Sec-WebSocket-Extensions fields, with the value of the response's, or
-	// "" for none. It is not called without an offer; nil declines all. An error
-	// refuses the request: a *HandshakeError as it is, any other with 400.
-	Extensions func(offer []string) (response string, err error)
+	// Compression is what is accepted of permessage-deflate.
+	Compression Compression
 }
 
 // An Acceptance is a server's consent to open a connection.
@@ -27,6 +24,18 @@ type Acceptance struct {
 	Response    Response // to be sent before any frame
 	Subprotocol string   // the one chosen, or ""
 	Extensions  string   // the answer to the client's offer, or ""
+
+	compression Compression
+	agreed      *deflateParams
+}
+
+// Extension returns what a Conn needs for the extension that was agreed to, or nil.
+// The Conn is to have cfg.
+func (a *Acceptance) Extension(cfg *Config) Extension {
+	if a.agreed == nil {
+		return nil
+	}
+	return newDeflate(Server, *a.agreed, a.compression, cfg.coders())
 }
 
 // Accept decides whether r opens a WebSocket: an Upgrade over HTTP/1.1 (RFC 6455
@@ -38,10 +47,13 @@ type Acceptance struct {
 // Transfer-Encoding back among the fields if the library takes them out.
 //
 // The error is a *HandshakeError with the status to answer, for which see
-// RefusalResponse, or a *FieldError for what o adds.
+// RefusalResponse, or for what o has a *FieldError or ErrCompression.
 func Accept(r *Request, o ServerOptions) (*Acceptance, error) {
 	own, err := ownFields(o.Fields)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Compression.check(); err != nil {
 		return nil, err
 	}
 	a := &Acceptance{}
@@ -58,7 +70,7 @@ func Accept(r *Request, o ServerOptions) (*Acceptance, error) {
 	if a.Subprotocol, err = chooseSubprotocol(r.Fields, o.Subprotocols); err != nil {
 		return nil, err
 	}
-	if a.Extensions, err = answerExtensions(r.Fields, o.Extensions); err != nil {
+	if err = a.answerExtensions(r.Fields, o.Compression); err != nil {
 		return nil, err
 	}
 
@@ -228,21 +240,16 @@ func chooseSubprotocol(fields []Field, supported []string) (string, error) {
 	return "", nil
 }
 
-// answerExtensions returns what answer makes of the client's offer.
-func answerExtensions(fields []Field, answer func([]string) (string, error)) (string, error) {
+// answerExtensions answers the client's offer, which is to be well-formed also where
+// nothing is accepted of it.
+func (a *Acceptance) answerExtensions(fields []Field, o Compression) error {
 	offer := fieldValues(fields, "Sec-WebSocket-Extensions")
-	if len(offer) == 0 || answer == nil {
-		return "", nil
+	if len(offer) == 0 {
+		return nil
 	}
-	response, err := answer(offer)
-	if err != nil {
-		if e, ok := err.(*HandshakeError); ok {
-			return "", e
-		}
-		return "", &HandshakeError{400, "Sec-WebSocket-Extensions", err.Error()}
+	agreed, ok, err := negotiateDeflate(offer, o.Mode, windowBits(o.WindowBits))
+	if ok && err == nil {
+		a.Extensions, a.compression, a.agreed = agreed.String(), o, &agreed
 	}
-	if !IsFieldValue(response) {
-		return "", &FieldError{"Sec-WebSocket-Extensions", "a field value holds no control characters but HTAB"}
-	}
-	return response, nil
+	return err
 }

@@ -138,36 +138,20 @@ func TestAcceptChoosesSubprotocol(t *testing.T) {
 }
 
 func TestAcceptAnswersExtensions(t *testing.T) {
-	r := changedRequest(t, "Origin: http://example.com", "Sec-WebSocket-Extensions: a; b=1\r\nSec-WebSocket-Extensions: c")
-	var got []string
-	answer := func(response string, err error) ServerOptions {
-		return ServerOptions{Extensions: func(offer []string) (string, error) { got = offer; return response, err }}
-	}
-
-	a, err := Accept(r, answer("c", nil))
-	if err != nil || a.Extensions != "c" || !reflect.DeepEqual(got, []string{"a; b=1", "c"}) {
-		t.Errorf("the offer is %q, the answer %+v, %v", got, a, err)
-	} else if v, _ := fieldValue(a.Response.Fields, "Sec-WebSocket-Extensions"); v != "c" {
+	r := changedRequest(t, "Origin: http://example.com", "Sec-WebSocket-Extensions: a; b=1\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
+	const answer = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+	a, err := Accept(r, ServerOptions{Compression: Compression{Mode: CompressionNoContextTakeover}})
+	if err != nil || a.Extensions != answer {
+		t.Errorf("the answer is %+v, %v", a, err)
+	} else if v, _ := fieldValue(a.Response.Fields, "Sec-WebSocket-Extensions"); v != answer {
 		t.Errorf("the response answers %q", v)
 	}
-	if a, err := Accept(r, answer("", nil)); err != nil || a.Extensions != "" || len(a.Response.Fields) != 3 {
-		t.Errorf("declined: %+v, %v", a, err)
+	if a, err := Accept(r, ServerOptions{}); err != nil || a.Extensions != "" || len(a.Response.Fields) != 3 || a.Extension(&Config{}) != nil {
+		t.Errorf("compression is disabled: %+v, %v", a, err)
 	}
-	if a, err := Accept(r, ServerOptions{}); err != nil || a.Extensions != "" {
-		t.Errorf("without a hook: %+v, %v", a, err)
-	}
-	if _, err := Accept(&rfcRequestParsed, ServerOptions{Extensions: func([]string) (string, error) { panic("called without an offer") }}); err != nil {
-		t.Error(err)
-	}
-	_, err = Accept(r, answer("", errors.New("window bits are 8 to 15")))
-	wantStatus(t, "an error of the hook", err, 400)
-	refusal := &HandshakeError{Status: 403, Rule: "no extensions today"}
-	if _, err = Accept(r, answer("", refusal)); err != refusal {
-		t.Errorf("a *HandshakeError of the hook becomes %v", err)
-	}
-	if _, err = Accept(r, answer("a\r\nB: c", nil)); !errors.Is(err, ErrField) {
-		t.Errorf("an answer on two lines gives %v", err)
-	}
+	r = changedRequest(t, "Origin: http://example.com", "Sec-WebSocket-Extensions: a b")
+	_, err = Accept(r, ServerOptions{})
+	wantStatus(t, "a malformed offer", err, 400)
 }
 
 func TestAcceptAddsFields(t *testing.T) {
@@ -221,15 +205,15 @@ func TestAcceptExtendedConnect(t *testing.T) {
 
 	r := &Request{Method: "CONNECT", Target: "/", Major: 3, Fields: []Field{protocol, version, {"sec-websocket-protocol", "a,b"}}}
 	a, err := Accept(r, ServerOptions{Subprotocols: []string{"b"}, Fields: []Field{{"Server", "x"}}})
-	want := &Acceptance{Response{Status: 200, Major: 3, Fields: []Field{{"sec-websocket-protocol", "b"}, {"server", "x"}}}, "b", ""}
+	want := &Acceptance{Response: Response{Status: 200, Major: 3, Fields: []Field{{"sec-websocket-protocol", "b"}, {"server", "x"}}}, Subprotocol: "b"}
 	if err != nil || !reflect.DeepEqual(a, want) {
 		t.Errorf("names are in lower case: %+v, %v, want %+v", a, err, want)
 	}
 }
 
 func TestClientAndServerAgree(t *testing.T) {
-	o := ClientOptions{Subprotocols: []string{"a", "b"}, Extensions: "x; y=1", Fields: []Field{{"Origin", "http://h"}}}
-	so := ServerOptions{Subprotocols: []string{"b"}, Extensions: func([]string) (string, error) { return "x", nil }}
+	o := ClientOptions{Subprotocols: []string{"a", "b"}, Compression: Compression{Mode: CompressionContextTakeover}, Fields: []Field{{"Origin", "http://h"}}}
+	so := ServerOptions{Subprotocols: []string{"b"}, Compression: Compression{Mode: CompressionContextTakeover}}
 
 	client := newClientHandshake(t, "ws://user:pass@example.com/chat?a", o)
 	server := NewServerHandshake(HeadLimits{})
@@ -243,7 +227,7 @@ func TestClientAndServerAgree(t *testing.T) {
 	if _, done, err := client.Receive(a.Response.Append(nil)); !done || err != nil {
 		t.Fatal(done, err)
 	}
-	if client.Subprotocol() != "b" || client.Extensions() != "x" {
+	if client.Subprotocol() != "b" || client.Extensions() != "permessage-deflate" {
 		t.Errorf("over HTTP/1.1 the client has %q, %q", client.Subprotocol(), client.Extensions())
 	}
 
@@ -254,7 +238,7 @@ func TestClientAndServerAgree(t *testing.T) {
 	if err := client.ReceiveResponse(a.Response.Status, a.Response.Fields); err != nil {
 		t.Fatal(err)
 	}
-	if client.Subprotocol() != "b" || client.Extensions() != "x" {
+	if client.Subprotocol() != "b" || client.Extensions() != "permessage-deflate" {
 		t.Errorf("over HTTP/2 the client has %q, %q", client.Subprotocol(), client.Extensions())
 	}
 }

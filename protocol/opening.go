@@ -15,6 +15,9 @@ func NewClient(u *URL, o ClientOptions, cfg *Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Compression.Mode != CompressionDisabled && cap(cfg.Scratch) == 0 {
+		return nil, ErrConfig
+	}
 	var key [16]byte
 	cfg.Random(key[:])
 	o.HeadLimits = cfg.Head
@@ -95,13 +98,25 @@ func (c *Conn) Response() *Response {
 	return c.opening.client.Response()
 }
 
+// Extensions returns what the server answered to a client's offer, as long as
+// Response does, or "".
+func (c *Conn) Extensions() string {
+	if c.opening == nil || c.opening.client == nil {
+		return ""
+	}
+	return c.opening.client.Extensions()
+}
+
 // Accept answers the request with what o allows, and opens the connection. If
 // the request is not acceptable it is refused with the status of the
 // *HandshakeError that is returned. RFC 6455 §4.2.2.
 func (c *Conn) Accept(now Time, o ServerOptions) error {
 	r := c.Request()
-	if c.state != StateConnecting || r == nil {
+	switch {
+	case c.state != StateConnecting || r == nil:
 		return ErrNotOpen
+	case o.Compression.Mode != CompressionDisabled && cap(c.cfg.Scratch) == 0:
+		return ErrConfig
 	}
 	a, err := Accept(r, o)
 	if err != nil {
@@ -113,7 +128,7 @@ func (c *Conn) Accept(now Time, o ServerOptions) error {
 		return err
 	}
 	c.out.b = a.Response.Append(c.output())
-	c.subprotocol = a.Subprotocol
+	c.subprotocol, c.ext = a.Subprotocol, a.Extension(c.cfg)
 	c.opening = nil
 	c.open(now)
 	return nil
@@ -155,7 +170,7 @@ func (o *opening) receive(c *Conn, ev *Event) bool {
 	case !done:
 		return false
 	}
-	c.subprotocol = o.client.Subprotocol()
+	c.subprotocol, c.ext = o.client.Subprotocol(), o.client.Extension(c.cfg)
 	c.open(c.now)
 	*ev = Event{Kind: KindOpen}
 	return true

@@ -154,7 +154,7 @@ func TestArchitectureRulesCanFail(t *testing.T) {
 func TestArchitectureRulesCanPass(t *testing.T) {
 	for p, text := range map[string]string{
 		"protocol/a.go": `package protocol
-			import ("errors"; "time"; "github.com/klauspost/compress/flate")
+			import ("errors"; "time"; "github.com/wasock/wasock/protocol/deflate")
 			var (
 				ErrA = errors.New("a")
 				errB = &ProtocolError{1, "b"}

@@ -116,6 +116,35 @@ func TestHTTP2ClientLog(t *testing.T) {
 	})
 }
 
+// The calls and hostcalls of a server that agreed to permessage-deflate are those of
+// testdata/deflate.log. The messages are of RFC 7692 §7.2.3.
+func TestDeflateLog(t *testing.T) {
+	wantLog(t, "deflate.log", func(e *embedding) {
+		a := serverAccept()
+		a.Fields = hostcalls.AppendField(a.Fields, "Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=10; client_max_window_bits")
+		a.Compression = hostcalls.Compression{Mode: hostcalls.CompressionContextTakeover, WindowBits: 12, Threshold: 5}
+		h := e.accept(a)
+		e.logRecords(h)
+		e.receive(h, 0, join(client.frame(0xc1, "\xf2\x48\xcd\xc9\xc9\x07\x00"), client.frame(0xc1, "\xf2\x00\x11\x00\x00"), client.frame(0x81, "plain")))
+		fin, part := uint8(hostcalls.SendFIN), uint8(hostcalls.SendPart)
+		e.send(h, sendRecord(hostcalls.OpText, fin, "Hello"), sendRecord(hostcalls.OpText, fin, "Hello"),
+			sendRecord(hostcalls.OpText, fin|hostcalls.SendPlain, "Hello"), sendRecord(hostcalls.OpText, fin, "shrt"), sendRecord(hostcalls.OpPing, fin, "ping"))
+		// A message in records leaves in as many frames, and one in fragments is compressed.
+		e.send(h, sendRecord(hostcalls.OpText, fin, "HelloHello", 15), sendRecord(hostcalls.OpText, fin|part, "Hello", 15),
+			sendRecord(hostcalls.OpBinary, 0, "a"), sendRecord(hostcalls.OpContinuation, fin, ""))
+		e.send(h, sendRecord(hostcalls.OpBinary, fin|hostcalls.SendApart, "", 70000))
+		e.send(h, sendRecord(hostcalls.OpText, fin, "Hel", 5), sendRecord(hostcalls.OpPing, fin, "in between"))
+		e.receive(h, 0, client.frame(0xc1, "\x06"))
+		e.export("conn_free", h)
+
+		a.Fields = hostcalls.AppendField(serverAccept().Fields, "Sec-WebSocket-Extensions", "permessage-deflate; server_max_window_bits=16")
+		h = e.accept(a) // declined
+		e.logRecords(h)
+		a.Compression.WindowBits = 7
+		e.accept(a)
+	})
+}
+
 // The calls and hostcalls of a server, from request to freed handle, are those
 // of testdata/server.log.
 func TestServerLog(t *testing.T) {

@@ -115,6 +115,8 @@ export const SendFlag = Object.freeze({
   part: 2,
   /** the payload is not here: the host writes it behind the output of the call */
   apart: 4,
+  /** the message is not compressed */
+  plain: 8,
 });
 
 /** Kinds of events; from closed on, the kind is the close code. */
@@ -133,6 +135,26 @@ export const EventKind = Object.freeze({
   response: 6,
   /** the lowest close code */
   closed: 1000,
+});
+
+/** What of permessage-deflate an end is willing to do. */
+export const CompressionMode = Object.freeze({
+  /** nothing */
+  disabled: 0,
+  /** each message by itself */
+  noContextTakeover: 1,
+  /** each with what the ones before were like */
+  contextTakeover: 2,
+});
+
+/** How much work compressing is worth. */
+export const CompressionLevel = Object.freeze({
+  /** most of the gain */
+  default: 0,
+  /** less work */
+  fastest: 1,
+  /** more gain */
+  best: 2,
 });
 
 /** Flags of events. */
@@ -324,11 +346,12 @@ export function writeResult(view, at, record) {
  * @property {number} controlLimit control frames received within control_window
  * @property {number} headLenLimit bytes of a head of the opening handshake
  * @property {number} headFieldsLimit fields of a head
+ * @property {number} ratioLimit how many times as long as its compressed form a message may be, above 64 KiB
  */
 
 /** Byte offsets of LimitsRecord. */
 export const LimitsRecord = Object.freeze({
-  size: 56,
+  size: 64,
   offset: Object.freeze({
     messageLimit: 0,
     idleTimeout: 8,
@@ -339,6 +362,8 @@ export const LimitsRecord = Object.freeze({
     controlLimit: 44,
     headLenLimit: 48,
     headFieldsLimit: 52,
+    ratioLimit: 56,
+    reserved: 60,
   }),
 });
 
@@ -358,6 +383,7 @@ export function readLimits(view, at) {
     controlLimit: view.getInt32(at + 44, true),
     headLenLimit: view.getInt32(at + 48, true),
     headFieldsLimit: view.getInt32(at + 52, true),
+    ratioLimit: view.getInt32(at + 56, true),
   };
 }
 
@@ -376,6 +402,57 @@ export function writeLimits(view, at, record) {
   view.setInt32(at + 44, record.controlLimit, true);
   view.setInt32(at + 48, record.headLenLimit, true);
   view.setInt32(at + 52, record.headFieldsLimit, true);
+  view.setInt32(at + 56, record.ratioLimit, true);
+  view.setUint32(at + 60, 0, true);
+}
+
+/**
+ * What is offered or accepted of permessage-deflate.
+ *
+ * @typedef {object} CompressionRecord
+ * @property {number} mode a compression_mode
+ * @property {number} level a compression_level
+ * @property {number} windowBits the most window for either direction, 8 to 15; 0 is 15
+ * @property {number} threshold bytes from which on a message is compressed; 0 is the default
+ */
+
+/** Byte offsets of CompressionRecord. */
+export const CompressionRecord = Object.freeze({
+  size: 8,
+  offset: Object.freeze({
+    mode: 0,
+    level: 1,
+    windowBits: 2,
+    reserved: 3,
+    threshold: 4,
+  }),
+});
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @returns {CompressionRecord}
+ */
+export function readCompression(view, at) {
+  return {
+    mode: view.getUint8(at),
+    level: view.getUint8(at + 1),
+    windowBits: view.getUint8(at + 2),
+    threshold: view.getUint32(at + 4, true),
+  };
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @param {CompressionRecord} record
+ */
+export function writeCompression(view, at, record) {
+  view.setUint8(at, record.mode);
+  view.setUint8(at + 1, record.level);
+  view.setUint8(at + 2, record.windowBits);
+  view.setUint8(at + 3, 0);
+  view.setUint32(at + 4, record.threshold, true);
 }
 
 /**
@@ -383,6 +460,7 @@ export function writeLimits(view, at, record) {
  *
  * @typedef {object} OpenRecord
  * @property {LimitsRecord} limits the limits record
+ * @property {CompressionRecord} compression the compression record
  * @property {number} urlLen bytes of url
  * @property {number} subprotocolsLen bytes of subprotocols
  * @property {number} fieldsLen bytes of fields
@@ -390,13 +468,14 @@ export function writeLimits(view, at, record) {
 
 /** Byte offsets of OpenRecord; what follows it is url (urlLen bytes), subprotocols (subprotocolsLen bytes), fields (fieldsLen bytes). */
 export const OpenRecord = Object.freeze({
-  size: 72,
+  size: 88,
   offset: Object.freeze({
     limits: 0,
-    urlLen: 56,
-    subprotocolsLen: 60,
-    fieldsLen: 64,
-    reserved: 68,
+    compression: 64,
+    urlLen: 72,
+    subprotocolsLen: 76,
+    fieldsLen: 80,
+    reserved: 84,
   }),
 });
 
@@ -408,9 +487,10 @@ export const OpenRecord = Object.freeze({
 export function readOpen(view, at) {
   return {
     limits: readLimits(view, at),
-    urlLen: view.getUint32(at + 56, true),
-    subprotocolsLen: view.getUint32(at + 60, true),
-    fieldsLen: view.getUint32(at + 64, true),
+    compression: readCompression(view, at + 64),
+    urlLen: view.getUint32(at + 72, true),
+    subprotocolsLen: view.getUint32(at + 76, true),
+    fieldsLen: view.getUint32(at + 80, true),
   };
 }
 
@@ -421,10 +501,11 @@ export function readOpen(view, at) {
  */
 export function writeOpen(view, at, record) {
   writeLimits(view, at, record.limits);
-  view.setUint32(at + 56, record.urlLen, true);
-  view.setUint32(at + 60, record.subprotocolsLen, true);
-  view.setUint32(at + 64, record.fieldsLen, true);
-  view.setUint32(at + 68, 0, true);
+  writeCompression(view, at + 64, record.compression);
+  view.setUint32(at + 72, record.urlLen, true);
+  view.setUint32(at + 76, record.subprotocolsLen, true);
+  view.setUint32(at + 80, record.fieldsLen, true);
+  view.setUint32(at + 84, 0, true);
 }
 
 /**
@@ -432,6 +513,7 @@ export function writeOpen(view, at, record) {
  *
  * @typedef {object} AcceptRecord
  * @property {LimitsRecord} limits the limits record
+ * @property {CompressionRecord} compression the compression record
  * @property {number} methodLen bytes of method
  * @property {number} targetLen bytes of target
  * @property {number} fieldsLen bytes of fields
@@ -443,16 +525,17 @@ export function writeOpen(view, at, record) {
 
 /** Byte offsets of AcceptRecord; what follows it is method (methodLen bytes), target (targetLen bytes), fields (fieldsLen bytes), subprotocols (subprotocolsLen bytes), responseFields (responseFieldsLen bytes). */
 export const AcceptRecord = Object.freeze({
-  size: 80,
+  size: 96,
   offset: Object.freeze({
     limits: 0,
-    methodLen: 56,
-    targetLen: 60,
-    fieldsLen: 64,
-    subprotocolsLen: 68,
-    responseFieldsLen: 72,
-    major: 76,
-    minor: 78,
+    compression: 64,
+    methodLen: 72,
+    targetLen: 76,
+    fieldsLen: 80,
+    subprotocolsLen: 84,
+    responseFieldsLen: 88,
+    major: 92,
+    minor: 94,
   }),
 });
 
@@ -464,13 +547,14 @@ export const AcceptRecord = Object.freeze({
 export function readAccept(view, at) {
   return {
     limits: readLimits(view, at),
-    methodLen: view.getUint32(at + 56, true),
-    targetLen: view.getUint32(at + 60, true),
-    fieldsLen: view.getUint32(at + 64, true),
-    subprotocolsLen: view.getUint32(at + 68, true),
-    responseFieldsLen: view.getUint32(at + 72, true),
-    major: view.getUint16(at + 76, true),
-    minor: view.getUint16(at + 78, true),
+    compression: readCompression(view, at + 64),
+    methodLen: view.getUint32(at + 72, true),
+    targetLen: view.getUint32(at + 76, true),
+    fieldsLen: view.getUint32(at + 80, true),
+    subprotocolsLen: view.getUint32(at + 84, true),
+    responseFieldsLen: view.getUint32(at + 88, true),
+    major: view.getUint16(at + 92, true),
+    minor: view.getUint16(at + 94, true),
   };
 }
 
@@ -481,13 +565,14 @@ export function readAccept(view, at) {
  */
 export function writeAccept(view, at, record) {
   writeLimits(view, at, record.limits);
-  view.setUint32(at + 56, record.methodLen, true);
-  view.setUint32(at + 60, record.targetLen, true);
-  view.setUint32(at + 64, record.fieldsLen, true);
-  view.setUint32(at + 68, record.subprotocolsLen, true);
-  view.setUint32(at + 72, record.responseFieldsLen, true);
-  view.setUint16(at + 76, record.major, true);
-  view.setUint16(at + 78, record.minor, true);
+  writeCompression(view, at + 64, record.compression);
+  view.setUint32(at + 72, record.methodLen, true);
+  view.setUint32(at + 76, record.targetLen, true);
+  view.setUint32(at + 80, record.fieldsLen, true);
+  view.setUint32(at + 84, record.subprotocolsLen, true);
+  view.setUint32(at + 88, record.responseFieldsLen, true);
+  view.setUint16(at + 92, record.major, true);
+  view.setUint16(at + 94, record.minor, true);
 }
 
 /**

@@ -25,6 +25,9 @@ type slot struct {
 	requested bool // connect_request was called
 	connected bool // stream_connected or connect_response was called
 
+	// unsent is what is to come by part records of a frame, where there is compression.
+	unsent uint64
+
 	// timed: the host's timer is no later than the connection's, and stays so
 	// while messages come and go.
 	timed bool
@@ -77,6 +80,7 @@ func (t *table) remove(h uint32) bool {
 	if s == nil {
 		return false
 	}
+	s.conn.Release()
 	s.conn = nil
 	t.free = append(t.free, h&slotMask)
 	return true
@@ -102,6 +106,7 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 	l.forget()
 	l.unread = 0
 	n, whole := 0, false // events stored, and whether a message ends among them
+	extended, decoded := s.conn.Extended(), 0
 	for n < eventsCap-1 {
 		if k := s.conn.NextMessages(messages[:min(len(messages), eventsCap-1-n)]); k > 0 {
 			for i := range messages[:k] {
@@ -123,9 +128,19 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 			s.flush(h, l)
 			return int32(n) | hostcalls.More
 		}
+		if extended {
+			if scratchLen-decoded < minScratch {
+				s.flush(h, l)
+				return int32(n) | hostcalls.More
+			}
+			s.conn.SetScratch(scratch[l.index()][decoded:])
+		}
 		var ev protocol.Event
 		if !s.conn.NextEvent(&ev) {
 			break
+		}
+		if extended {
+			decoded += len(ev.Payload) // or more than was used, where it is not of a compressed message
 		}
 		if ev.Kind == protocol.KindOpen {
 			s.timed = false // the idle timer takes the handshake's place, and may be earlier
@@ -176,6 +191,9 @@ func (s *slot) setTimer(h uint32) {
 // send turns the send records in b into frames, in place: a frame is never longer
 // than its record.
 func (s *slot) send(h uint32, l *lane, b []byte) int32 {
+	if s.conn.Extended() {
+		return s.sendEncoded(h, l, b)
+	}
 	var (
 		out      []byte // the segment in progress; it ends before the record at b[at:]
 		segments = l.segments[:0]
@@ -231,6 +249,57 @@ func (s *slot) send(h uint32, l *lane, b []byte) int32 {
 	}
 	s.flush(h, l)
 	return errnoOf(result).Ret()
+}
+
+// sendEncoded is send for a connection with compression: what is sent is not where
+// its record was.
+func (s *slot) sendEncoded(h uint32, l *lane, b []byte) int32 {
+	out := encoded[l.index()][:0]
+	var result error
+	for at := 0; at < len(b) && result == nil; {
+		r, payload, n, err := hostcalls.ConsumeSend(b[at:])
+		if err != nil {
+			result = err
+			break
+		}
+		out, result = s.appendEncoded(out, r, payload)
+		at += n
+	}
+	if len(out) > 0 {
+		l.segments[0] = segment(out)
+		streamWrite(h, l.segments[:1])
+	}
+	if cap(out) <= keptEncode {
+		encoded[l.index()] = out
+	}
+	s.flush(h, l)
+	return errnoOf(result).Ret()
+}
+
+// appendEncoded appends what a send record is for, as a frame of its own.
+func (s *slot) appendEncoded(out []byte, r hostcalls.SendHeader, payload []byte) ([]byte, error) {
+	op, part, length := protocol.Opcode(r.Opcode), r.Flags&hostcalls.SendPart != 0, r.FrameLen
+	switch {
+	case r.Flags&hostcalls.SendApart != 0:
+		return out, protocol.ErrNotBare
+	case part && uint64(len(payload)) > s.unsent || !part && s.unsent > 0:
+		return out, protocol.ErrMessageOrder
+	case op.Control():
+		return s.conn.AppendControl(out, op, payload)
+	case part:
+		op, length = protocol.OpContinuation, s.unsent
+	}
+	rest := length - uint64(len(payload))
+	fin := r.Flags&hostcalls.SendFIN != 0 && rest == 0
+	appendTo := s.conn.AppendEncoded
+	if r.Flags&hostcalls.SendPlain != 0 && op != protocol.OpContinuation {
+		appendTo = s.conn.AppendMessage
+	}
+	out, err := appendTo(out, op, fin, payload)
+	if err == nil {
+		s.unsent = rest
+	}
+	return out, err
 }
 
 // appendRecord appends the frame, or the part of one, that a send record is for.

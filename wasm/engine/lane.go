@@ -18,6 +18,9 @@ const (
 	eventsCap  = 512
 	largePart  = 4 << 10 // a payload that is worth a segment rather than a move
 	maxSegment = bufferLen/largePart + 1
+	scratchLen = 64 << 10
+	minScratch = 4 << 10   // less room is not worth an event
+	keptEncode = 256 << 10 // the most of encoded that is kept
 )
 
 // A lane is the buffers that one call uses. hostcalls/ABI.md §2. It holds no
@@ -32,9 +35,14 @@ type lane struct {
 }
 
 var (
-	lanes   [laneCount]lane
-	layout  []byte
-	scratch [32 << 10]byte // where extensions decode to
+	lanes  [laneCount]lane
+	layout []byte
+
+	// scratch is where what a lane's events hold was decoded to.
+	scratch [laneCount][scratchLen]byte
+
+	// encoded is where what a lane sends was encoded to; made when it is needed.
+	encoded [laneCount][]byte
 
 	// records are what a lane's event records point to besides payloads, kept from
 	// the collector.

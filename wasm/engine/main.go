@@ -36,7 +36,7 @@ func connOpen(laneIndex, length uint32, now int64) int32 {
 	if bad != nil {
 		return l.fail(bad)
 	}
-	options := protocol.ClientOptions{Subprotocols: splitList(o.Subprotocols)}
+	options := protocol.ClientOptions{Subprotocols: splitList(o.Subprotocols), Compression: compression(o.Compression)}
 	if options.Fields, bad = fields(o.Fields); bad != nil {
 		return hostcalls.EINVAL.Ret()
 	}
@@ -73,7 +73,7 @@ func connAccept(laneIndex, length uint32, now int64) int32 {
 	if r.Fields, bad = fields(a.Fields); bad != nil {
 		return hostcalls.EINVAL.Ret()
 	}
-	o := protocol.ServerOptions{Subprotocols: splitList(a.Subprotocols)}
+	o := protocol.ServerOptions{Subprotocols: splitList(a.Subprotocols), Compression: compression(a.Compression)}
 	if o.Fields, bad = fields(a.ResponseFields); bad != nil {
 		return hostcalls.EINVAL.Ret()
 	}
@@ -81,7 +81,8 @@ func connAccept(laneIndex, length uint32, now int64) int32 {
 	if bad != nil {
 		return l.refuse(r, bad)
 	}
-	c, bad := protocol.NewConn(protocol.Time(now), protocol.Server, accepted.Subprotocol, nil, configFor(a.Limits))
+	config := configFor(a.Limits)
+	c, bad := protocol.NewConn(protocol.Time(now), protocol.Server, accepted.Subprotocol, accepted.Extension(config), config)
 	if bad != nil {
 		return l.fail(bad)
 	}

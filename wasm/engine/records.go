@@ -29,12 +29,24 @@ func configFor(l hostcalls.Limits) *protocol.Config {
 			HandshakeTimeout: time.Duration(l.HandshakeTimeout),
 			CloseTimeout:     time.Duration(l.CloseTimeout),
 			Head:             protocol.HeadLimits{MaxBytes: int(l.HeadLenLimit), MaxFields: int(l.HeadFieldsLimit)},
+			RatioLimit:       int(l.RatioLimit),
 			Random:           random,
-			Scratch:          scratch[:],
+			Scratch:          scratch[0][:],
+			Coders:           &coders,
 		}
 		lastConfig.config = config.WithDefaults()
 	}
 	return lastConfig.config
+}
+
+// coders are what all connections compress and inflate with.
+var coders protocol.Coders
+
+func compression(c hostcalls.Compression) protocol.Compression {
+	return protocol.Compression{
+		Mode: protocol.CompressionMode(c.Mode), Level: protocol.CompressionLevel(c.Level),
+		WindowBits: int(c.WindowBits), Threshold: int(min(c.Threshold, 1<<31-1)),
+	}
 }
 
 // splitList splits what was joined by commas; nothing is no element.
@@ -86,7 +98,7 @@ func appendResponse(b []byte, r *protocol.Response, subprotocol, extensions stri
 func (l *lane) response(n int, c *protocol.Conn) {
 	r := &l.events[n]
 	*r = hostcalls.Event{Kind: hostcalls.KindResponse}
-	l.record(r, appendResponse(nil, c.Response(), c.Subprotocol(), ""))
+	l.record(r, appendResponse(nil, c.Response(), c.Subprotocol(), c.Extensions()))
 }
 
 // appendFailure encodes err as an error record.

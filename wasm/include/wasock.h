@@ -45,6 +45,7 @@ enum wasock_send_flag {
 	WASOCK_SEND_FLAG_FIN = 1, /* the frame ends its message */
 	WASOCK_SEND_FLAG_PART = 2, /* the payload goes on with the frame of the record before */
 	WASOCK_SEND_FLAG_APART = 4, /* the payload is not here: the host writes it behind the output of the call */
+	WASOCK_SEND_FLAG_PLAIN = 8, /* the message is not compressed */
 };
 
 /* Kinds of events; from closed on, the kind is the close code. */
@@ -56,6 +57,20 @@ enum wasock_event_kind {
 	WASOCK_EVENT_KIND_OPEN = 4, /* the opening handshake is complete */
 	WASOCK_EVENT_KIND_RESPONSE = 6, /* a client received a response */
 	WASOCK_EVENT_KIND_CLOSED = 1000, /* the lowest close code */
+};
+
+/* What of permessage-deflate an end is willing to do. */
+enum wasock_compression_mode {
+	WASOCK_COMPRESSION_MODE_DISABLED = 0, /* nothing */
+	WASOCK_COMPRESSION_MODE_NO_CONTEXT_TAKEOVER = 1, /* each message by itself */
+	WASOCK_COMPRESSION_MODE_CONTEXT_TAKEOVER = 2, /* each with what the ones before were like */
+};
+
+/* How much work compressing is worth. */
+enum wasock_compression_level {
+	WASOCK_COMPRESSION_LEVEL_DEFAULT = 0, /* most of the gain */
+	WASOCK_COMPRESSION_LEVEL_FASTEST = 1, /* less work */
+	WASOCK_COMPRESSION_LEVEL_BEST = 2, /* more gain */
 };
 
 /* Flags of events. */
@@ -142,8 +157,10 @@ struct wasock_limits {
 	int32_t control_limit; /* control frames received within control_window */
 	int32_t head_len_limit; /* bytes of a head of the opening handshake */
 	int32_t head_fields_limit; /* fields of a head */
+	int32_t ratio_limit; /* how many times as long as its compressed form a message may be, above 64 KiB */
+	uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct wasock_limits) == 56, "size of limits");
+_Static_assert(sizeof(struct wasock_limits) == 64, "size of limits");
 _Static_assert(offsetof(struct wasock_limits, message_limit) == 0, "offset of limits.message_limit");
 _Static_assert(offsetof(struct wasock_limits, idle_timeout) == 8, "offset of limits.idle_timeout");
 _Static_assert(offsetof(struct wasock_limits, handshake_timeout) == 16, "offset of limits.handshake_timeout");
@@ -153,25 +170,45 @@ _Static_assert(offsetof(struct wasock_limits, part_limit) == 40, "offset of limi
 _Static_assert(offsetof(struct wasock_limits, control_limit) == 44, "offset of limits.control_limit");
 _Static_assert(offsetof(struct wasock_limits, head_len_limit) == 48, "offset of limits.head_len_limit");
 _Static_assert(offsetof(struct wasock_limits, head_fields_limit) == 52, "offset of limits.head_fields_limit");
+_Static_assert(offsetof(struct wasock_limits, ratio_limit) == 56, "offset of limits.ratio_limit");
+_Static_assert(offsetof(struct wasock_limits, reserved) == 60, "offset of limits.reserved");
+
+/* What is offered or accepted of permessage-deflate. */
+struct wasock_compression {
+	uint8_t mode; /* a compression_mode */
+	uint8_t level; /* a compression_level */
+	uint8_t window_bits; /* the most window for either direction, 8 to 15; 0 is 15 */
+	uint8_t reserved; /* 0 */
+	uint32_t threshold; /* bytes from which on a message is compressed; 0 is the default */
+};
+_Static_assert(sizeof(struct wasock_compression) == 8, "size of compression");
+_Static_assert(offsetof(struct wasock_compression, mode) == 0, "offset of compression.mode");
+_Static_assert(offsetof(struct wasock_compression, level) == 1, "offset of compression.level");
+_Static_assert(offsetof(struct wasock_compression, window_bits) == 2, "offset of compression.window_bits");
+_Static_assert(offsetof(struct wasock_compression, reserved) == 3, "offset of compression.reserved");
+_Static_assert(offsetof(struct wasock_compression, threshold) == 4, "offset of compression.threshold");
 
 /* What conn_open takes. What follows it is url (url_len bytes), subprotocols (subprotocols_len bytes), fields (fields_len bytes). */
 struct wasock_open {
 	struct wasock_limits limits; /* the limits record */
+	struct wasock_compression compression; /* the compression record */
 	uint32_t url_len; /* bytes of url */
 	uint32_t subprotocols_len; /* bytes of subprotocols */
 	uint32_t fields_len; /* bytes of fields */
 	uint32_t reserved; /* 0 */
 };
-_Static_assert(sizeof(struct wasock_open) == 72, "size of open");
+_Static_assert(sizeof(struct wasock_open) == 88, "size of open");
 _Static_assert(offsetof(struct wasock_open, limits) == 0, "offset of open.limits");
-_Static_assert(offsetof(struct wasock_open, url_len) == 56, "offset of open.url_len");
-_Static_assert(offsetof(struct wasock_open, subprotocols_len) == 60, "offset of open.subprotocols_len");
-_Static_assert(offsetof(struct wasock_open, fields_len) == 64, "offset of open.fields_len");
-_Static_assert(offsetof(struct wasock_open, reserved) == 68, "offset of open.reserved");
+_Static_assert(offsetof(struct wasock_open, compression) == 64, "offset of open.compression");
+_Static_assert(offsetof(struct wasock_open, url_len) == 72, "offset of open.url_len");
+_Static_assert(offsetof(struct wasock_open, subprotocols_len) == 76, "offset of open.subprotocols_len");
+_Static_assert(offsetof(struct wasock_open, fields_len) == 80, "offset of open.fields_len");
+_Static_assert(offsetof(struct wasock_open, reserved) == 84, "offset of open.reserved");
 
 /* What conn_accept takes. What follows it is method (method_len bytes), target (target_len bytes), fields (fields_len bytes), subprotocols (subprotocols_len bytes), response_fields (response_fields_len bytes). */
 struct wasock_accept {
 	struct wasock_limits limits; /* the limits record */
+	struct wasock_compression compression; /* the compression record */
 	uint32_t method_len; /* bytes of method */
 	uint32_t target_len; /* bytes of target */
 	uint32_t fields_len; /* bytes of fields */
@@ -180,15 +217,16 @@ struct wasock_accept {
 	uint16_t major; /* the HTTP version's first number */
 	uint16_t minor; /* its second */
 };
-_Static_assert(sizeof(struct wasock_accept) == 80, "size of accept");
+_Static_assert(sizeof(struct wasock_accept) == 96, "size of accept");
 _Static_assert(offsetof(struct wasock_accept, limits) == 0, "offset of accept.limits");
-_Static_assert(offsetof(struct wasock_accept, method_len) == 56, "offset of accept.method_len");
-_Static_assert(offsetof(struct wasock_accept, target_len) == 60, "offset of accept.target_len");
-_Static_assert(offsetof(struct wasock_accept, fields_len) == 64, "offset of accept.fields_len");
-_Static_assert(offsetof(struct wasock_accept, subprotocols_len) == 68, "offset of accept.subprotocols_len");
-_Static_assert(offsetof(struct wasock_accept, response_fields_len) == 72, "offset of accept.response_fields_len");
-_Static_assert(offsetof(struct wasock_accept, major) == 76, "offset of accept.major");
-_Static_assert(offsetof(struct wasock_accept, minor) == 78, "offset of accept.minor");
+_Static_assert(offsetof(struct wasock_accept, compression) == 64, "offset of accept.compression");
+_Static_assert(offsetof(struct wasock_accept, method_len) == 72, "offset of accept.method_len");
+_Static_assert(offsetof(struct wasock_accept, target_len) == 76, "offset of accept.target_len");
+_Static_assert(offsetof(struct wasock_accept, fields_len) == 80, "offset of accept.fields_len");
+_Static_assert(offsetof(struct wasock_accept, subprotocols_len) == 84, "offset of accept.subprotocols_len");
+_Static_assert(offsetof(struct wasock_accept, response_fields_len) == 88, "offset of accept.response_fields_len");
+_Static_assert(offsetof(struct wasock_accept, major) == 92, "offset of accept.major");
+_Static_assert(offsetof(struct wasock_accept, minor) == 94, "offset of accept.minor");
 
 /* A field of a field block. What follows it is name (name_len bytes), value (value_len bytes). */
 struct wasock_field {

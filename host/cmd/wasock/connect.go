@@ -23,6 +23,7 @@ import (
 type connectFlags struct {
 	netFlags
 	limitFlags
+	compressFlags
 	header        []string
 	subprotocols  []string
 	ca            string
@@ -104,6 +105,7 @@ Exit codes:
 	fs.StringArrayVar(&f.insecureHosts, "insecure-host", nil, "`host` whose certificate is not verified; may be repeated")
 	f.netFlags.add(fs)
 	f.limitFlags.add(fs)
+	f.compressFlags.add(fs)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print messages and errors only")
 	return cmd
 }
@@ -136,7 +138,7 @@ func (f *connectFlags) run(cmd *cobra.Command, url string) error {
 		return f.dialFailed(cmd.Context(), err, named.Needs)
 	}
 	s := newSession(cmd, notes, f, c)
-	s.notice("connected to %s over %v%s", net.JoinHostPort(named.Target, strconv.Itoa(int(named.Port))), c.HTTPVersion(), chosen(c.Subprotocol()))
+	s.notice("connected to %s over %v%s", net.JoinHostPort(named.Target, strconv.Itoa(int(named.Port))), c.HTTPVersion(), agreed(c))
 	return s.run(cmd.Context())
 }
 
@@ -173,6 +175,10 @@ func (f *connectFlags) options() (*host.DialOptions, error) {
 	if err != nil {
 		return nil, err
 	}
+	compression, err := f.compression()
+	if err != nil {
+		return nil, err
+	}
 	fields, err := headerFields(f.header)
 	if err != nil {
 		return nil, err
@@ -190,7 +196,7 @@ func (f *connectFlags) options() (*host.DialOptions, error) {
 	}
 	limits.ConnectTimeout, limits.TLSTimeout, limits.HandshakeTimeout = f.timeout, f.timeout, f.timeout
 	return &host.DialOptions{
-		Header: fields, Subprotocols: f.subprotocols, HTTPVersion: version, TLS: cfg, InsecureHosts: f.insecureHosts, Limits: limits,
+		Header: fields, Subprotocols: f.subprotocols, Compression: compression, HTTPVersion: version, TLS: cfg, InsecureHosts: f.insecureHosts, Limits: limits,
 	}, nil
 }
 
@@ -244,9 +250,13 @@ func usageOrFailed(err error) error {
 	return failed(err)
 }
 
-func chosen(subprotocol string) string {
-	if subprotocol == "" {
-		return ""
+// agreed is what was agreed to on c, for a notice.
+func agreed(c *host.Conn) (s string) {
+	if p := c.Subprotocol(); p != "" {
+		s += ", subprotocol " + p
 	}
-	return ", subprotocol " + subprotocol
+	if x := c.Extensions(); x != "" {
+		s += ", " + x
+	}
+	return s
 }

@@ -21,6 +21,7 @@ import (
 type echoFlags struct {
 	listenFlags
 	limitFlags
+	compressFlags
 	instances    int
 	subprotocols []string
 	origins      []string
@@ -53,6 +54,7 @@ second one ends at once.`,
 	f.listenFlags.add(fs)
 	fs.IntVar(&f.instances, "instances", 0, "`number` of engine instances that share the connections (default one for each CPU)")
 	f.limitFlags.add(fs)
+	f.compressFlags.add(fs)
 	fs.StringArrayVar(&f.subprotocols, "subprotocol", nil, "subprotocol `name` to support, in order of preference; may be repeated")
 	fs.StringArrayVar(&f.origins, "origin", nil, "`origin` whose pages may connect besides our own, or * for any; may be repeated")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the listeners and errors only")
@@ -68,6 +70,10 @@ func (f *echoFlags) run(cmd *cobra.Command) error {
 	}
 	if f.instances < 0 {
 		return usage("--instances %d: there is at least one", f.instances)
+	}
+	compression, err := f.compression()
+	if err != nil {
+		return err
 	}
 	addresses, tlsConfig, err := f.parse()
 	if err != nil {
@@ -109,7 +115,7 @@ func (f *echoFlags) run(cmd *cobra.Command) error {
 	}
 	defer freeMemoryOnSignal()()
 	srv := newEchoServer(h, &host.AcceptOptions{
-		Events: echoEvents{}, Limits: limits, Subprotocols: f.subprotocols, Origins: f.origins,
+		Events: echoEvents{}, Limits: limits, Compression: compression, Subprotocols: f.subprotocols, Origins: f.origins,
 	}, logger)
 	return serve(cmd.Context(), srv, h, listeners, logger)
 }

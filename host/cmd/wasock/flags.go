@@ -82,6 +82,37 @@ func (l *limitFlags) limits() (host.Limits, error) {
 	}, nil
 }
 
+// compressFlags is --compress.
+type compressFlags struct{ mode, level string }
+
+func (c *compressFlags) add(fs *pflag.FlagSet) {
+	fs.StringVar(&c.mode, "compress", "", "compress messages (permessage-deflate): `MODE` is takeover, or no-takeover to keep nothing between them; takeover without a value")
+	fs.Lookup("compress").NoOptDefVal = "takeover"
+	fs.StringVar(&c.level, "compress-level", "default", "work that compressing is worth: `LEVEL` is fastest, default or best")
+}
+
+func (c *compressFlags) compression() (o host.Compression, err error) {
+	switch c.mode {
+	case "":
+	case "takeover":
+		o.Mode = host.CompressionContextTakeover
+	case "no-takeover":
+		o.Mode = host.CompressionNoContextTakeover
+	default:
+		return o, usage("--compress=%s: write --compress=takeover or --compress=no-takeover", c.mode)
+	}
+	switch c.level {
+	case "default":
+	case "fastest":
+		o.Level = host.CompressionFastest
+	case "best":
+		o.Level = host.CompressionBest
+	default:
+		return o, usage("--compress-level %s: write fastest, default or best", c.level)
+	}
+	return o, nil
+}
+
 // netFlags are --allow-net and --deny-net.
 type netFlags struct {
 	allow netRules
