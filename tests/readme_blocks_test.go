@@ -11,7 +11,7 @@ import (
 
 // What README.md shows, compiled: TestREADMEBlocksCompile holds its blocks to this
 // file.
-var _ = []func(){readmeServer, readmeClient, readmeEvents, readmeHTTP2}
+var _ = []func(){readmeServer, readmeClient, readmeEvents, readmeHTTP2, readmeCompression}
 
 func readmeServer() {
 	ctx := context.Background()
@@ -74,4 +74,9 @@ func readmeHTTP2() {
 		log.Fatal(err)
 	}
 	http.Handle("/echo", h.Handler(serve, nil)) // ws and wss, HTTP/1.1 and HTTP/2
+}
+
+func readmeCompression() {
+	o := &host.AcceptOptions{Compression: host.Compression{Mode: host.CompressionContextTakeover}}
+	_ = o
 }
