@@ -128,7 +128,12 @@ func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) h
 
 // openServer has the engine decide on the request.
 func (c *Conn) openServer(r *http.Request, o *AcceptOptions) (hostcalls.Response, error) {
-	fields := hostcalls.AppendField(nil, "Host", r.Host)
+	var fields []byte
+	// Over HTTP/2 Host is among r.Header too, and may repeat :authority, which is
+	// r.Host. RFC 9113 §8.3.1.
+	if h := r.Header["Host"]; len(h) != 1 || !strings.EqualFold(h[0], r.Host) {
+		fields = hostcalls.AppendField(nil, "Host", r.Host)
+	}
 	// net/http takes these fields away, and the engine refuses requests by them.
 	for _, te := range r.TransferEncoding {
 		fields = hostcalls.AppendField(fields, "Transfer-Encoding", te)

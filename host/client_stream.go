@@ -21,7 +21,6 @@ type clientStream struct {
 	mu     sync.Mutex
 	stream *http2client.Stream // nil until it is open
 	closed bool
-	ended  bool // the server has ended its side
 }
 
 // opened makes s the stream. It fails if the transport was closed meanwhile.
@@ -44,11 +43,6 @@ func (t *clientStream) get() *http2client.Stream {
 
 func (t *clientStream) receive(inst *instance) (*lane, int, error) {
 	if err := t.stream.WaitReadable(); err != nil {
-		if err == io.EOF {
-			t.mu.Lock()
-			t.ended = true
-			t.mu.Unlock()
-		}
 		return nil, 0, orderly(err)
 	}
 	l := inst.lanes.get()
@@ -116,9 +110,6 @@ func (t *clientStream) close() error {
 	t.cancel()
 	if t.stream == nil {
 		return nil
-	}
-	if t.ended {
-		_ = t.stream.CloseWrite() // or it would be reset, which servers count
 	}
 	return t.stream.Close()
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/wasock/wasock/hostcalls"
 )
 
-// openAttempts is how often a stream is asked for, where the server says that it
-// has not acted on the request: it restarts, or closed a connection as it was used.
+// openAttempts is how often a stream is asked for, where the server says that it has
+// not acted on the request, or closed a connection that had been open before, as
+// one does that has been idle: then a WebSocket that it may have opened ended with it.
 const openAttempts = 3
 
 // openShared opens c over a stream of a shared HTTP/2 connection, or over HTTP/1.1
@@ -43,7 +44,9 @@ func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
 		case requiresHTTP1(err) && !force:
 			// RFC 9113 §7: a server may not want to do this over HTTP/2.
 			c.host.http2.useHTTP1(key)
-		case !http2client.Unprocessed(err) || attempt == openAttempts || ctx.Err() != nil:
+		case attempt == openAttempts || ctx.Err() != nil:
+			return err
+		case !http2client.Unprocessed(err) && !(l.reused && l.conn.Err() != nil && c.response == nil):
 			return err
 		}
 	}

@@ -75,15 +75,21 @@
 //	                                    another connection
 //	the connection is lost              1006 for all its sockets, with the cause
 //	no window for Limits.StallTimeout   1006, ErrStalled, for that socket only
-//	our Close, answered                 our code's answer, clean; then END_STREAM
-//	our CloseNow, or a failure          RST_STREAM CANCEL as client; END_STREAM as server
+//	our Close, answered                 the answer's code, clean
+//	our CloseNow                        1006
+//
+// When we are done with a stream, a server sends END_STREAM and a client RST_STREAM
+// with CANCEL.
 //
 // While the opening handshake lasts the same are a *HandshakeError that wraps the
-// cause; what the server has not acted on (REFUSED_STREAM, GOAWAY) is tried again,
-// twice at most, and HTTP_1_1_REQUIRED over HTTP/1.1.
+// cause; what the server has not acted on (REFUSED_STREAM, GOAWAY), and what was lost
+// with a connection that had been open before, is tried again, twice at most, and
+// HTTP_1_1_REQUIRED over HTTP/1.1.
 //
 // Windows follow what the application has read: of a client, a server can send 64 KiB
-// more; of a server, what its http.Server allows (HTTP2Config).
+// more; of a server, what its http.Server allows. By net/http's defaults one handler
+// that does not read can use up the window of its whole connection: set
+// HTTP2Config.MaxReceiveBufferPerStream well below MaxReceiveBufferPerConnection.
 //
 // # Limits
 //

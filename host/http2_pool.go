@@ -73,6 +73,7 @@ type link struct {
 	transport net.Conn
 	stream    *http2client.Reservation
 	conn      *http2Conn // stream's
+	reused    bool       // conn was there before
 }
 
 // A dialer connects to an origin, offering protocols by ALPN where there is TLS.
@@ -128,7 +129,7 @@ func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) 
 			continue // the new connection's address is checked when it is made
 		}
 		if s, err := c.Reserve(); err == nil {
-			return link{stream: s, conn: c}, nil, false, nil
+			return link{stream: s, conn: c, reused: true}, nil, false, nil
 		}
 	}
 	mine = o.dial == nil

@@ -152,8 +152,11 @@ func (c *Conn) abandon(s *Stream, err error) {
 	if s.err != nil || s.recvEnded && s.sentEnd {
 		return
 	}
-	if s.id != 0 {
-		c.ownResets.take() // Reserve looks at it
+	// Reserve looks at these. A server that has ended its side has nothing left to do
+	// for the stream, and END_STREAM instead of a reset is what some fail over that
+	// have forgotten it by then: libwebsockets 4.1, hypercorn 0.18.
+	if s.id != 0 && !s.recvEnded {
+		c.ownResets.take()
 	}
 	c.reset(s, http2.ErrCodeCancel, err)
 }
