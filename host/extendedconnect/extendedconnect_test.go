@@ -52,6 +52,7 @@ func TestEnvironment(t *testing.T) {
 var serverOf = map[string]func(*testing.T, *httptest.Server){
 	"net/http": func(_ *testing.T, s *httptest.Server) { s.EnableHTTP2 = true },
 	"x/net/http2": func(t *testing.T, s *httptest.Server) {
+		//lint:ignore SA1019 it is what users have who configured HTTP/2 before net/http could
 		if err := http2.ConfigureServer(s.Config, &http2.Server{}); err != nil {
 			t.Fatal(err)
 		}
