@@ -139,11 +139,7 @@ func (r *Reservation) newStream(fields []Field) (*Stream, error) {
 
 // refused ends a stream whose response is not 2xx. The caller holds mu.
 func (c *Conn) refused(s *Stream) {
-	if s.recvEnded && s.err == nil {
-		c.sendEnd(s) // complete: no reset is needed
-	} else {
-		c.abandon(s, ErrClosed)
-	}
+	c.abandon(s, ErrClosed)
 	s.release()
 }
 
