@@ -302,6 +302,7 @@ func TestResetByServer(t *testing.T) {
 		s = p.open()
 		p.must(p.WriteData(5, true, []byte("last")))
 		p.must(p.WriteRSTStream(5, http2.ErrCodeNo))
+		synctest.Wait() // the end is read before the reset is
 		p.wantRead("after END_STREAM all is read", s, "last")
 		p.wantEnd("to the end", s, io.EOF)
 		_, err = s.Write([]byte("x"))
