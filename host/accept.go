@@ -110,19 +110,27 @@ func (h *Host) Handler(f func(ctx context.Context, c *Conn), o *AcceptOptions) h
 			h.logger.Info("websocket: request refused", "remote", r.RemoteAddr, "error", err)
 			return
 		}
-		if r.ProtoMajor >= 2 { // over HTTP/1.1 the poller may be taking c.tr over
-			defer c.tr.(*serverStream).detach()
-			if c.handler != nil {
-				c.flushUntilDone()
-			}
+		ctx := r.Context()
+		if c.request != nil {
+			defer c.request.detach()
+			// The stream's end ends r's context. f is to learn of it by c, as over HTTP/1.1.
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithCancel(context.WithoutCancel(ctx))
+			defer cancel()
+			defer context.AfterFunc(r.Context(), func() {
+				<-c.Done()
+				cancel()
+			})()
 		}
-		if c.handler != nil {
-			return
+		switch {
+		case c.handler == nil:
+			code := CodeInternalError
+			defer func() { _ = c.Close(code, "") }()
+			f(ctx, c)
+			code = CodeNormal
+		case c.request != nil:
+			c.flushUntilDone()
 		}
-		code := CodeInternalError
-		defer func() { _ = c.Close(code, "") }()
-		f(r.Context(), c)
-		code = CodeNormal
 	})
 }
 
@@ -241,6 +249,7 @@ func (c *Conn) takeStream(w http.ResponseWriter, r *http.Request, response hostc
 	if err != nil {
 		return &HandshakeError{Rule: "the response could not be sent", Err: err}
 	}
+	c.request = s
 	c.version = HTTPVersion(r.ProtoMajor)
 	c.subprotocol, c.extensions = string(response.Subprotocol), string(response.Extensions)
 	if err := c.attach(s); err != nil {

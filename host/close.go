@@ -35,7 +35,7 @@ func (c *Conn) mayLinger() bool {
 // learns of the end would return, and take our last frames with it. The timers of
 // the closing handshake bound it.
 func (c *Conn) leave() {
-	if !c.isRequest() {
+	if c.request == nil {
 		c.linger()
 		return
 	}
@@ -46,17 +46,11 @@ func (c *Conn) leave() {
 
 // leaveReading is leave for who holds the token.
 func (c *Conn) leaveReading() {
-	if !c.isRequest() {
+	if c.request == nil {
 		c.linger()
 	} else if c.mayLinger() {
 		c.serve()
 	}
-}
-
-// isRequest reports whether c's transport ends with a request's handler.
-func (c *Conn) isRequest() bool {
-	_, ok := c.tr.(*serverStream)
-	return ok
 }
 
 // closeFrame sends a Close frame.

@@ -87,6 +87,7 @@ type Conn struct {
 	host        *Host
 	inst        *instance
 	tr          transport
+	request     *serverStream // tr, where it is a request that ends with its handler
 	permissions *permission.List
 	target      *target // what a client asked to connect to
 
@@ -284,7 +285,7 @@ func (c *Conn) timeout() {
 	c.deadline, c.armed = never, never
 	r := c.call(l, c.inst.fn.connTimeout, paused, uint64(now()))
 	c.mu.Unlock()
-	c.deliverAll(l, r, false)
+	c.deliverAll(l, r)
 }
 
 // heldUp is for a timer that finds events being delivered, by a handler that may

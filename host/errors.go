@@ -148,7 +148,7 @@ func (e *ArgumentError) Error() string {
 
 // A DialError is a transport that could not be opened. Nothing was sent.
 type DialError struct {
-	Step   string // "connect" or "TLS handshake"
+	Step   string // "connect", "TLS handshake" or "HTTP/2"
 	Target string // host and port
 	Err    error
 }

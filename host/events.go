@@ -87,7 +87,7 @@ func (c *Conn) receive() (*lane, int, error) {
 		}
 		return l, n, nil
 	}
-	return c.tr.receive(c.inst)
+	return c.tr.(waiter).receive(c.inst)
 }
 
 // input gives n bytes in l to the engine, delivers what comes of them and puts
@@ -117,7 +117,7 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 		r = c.deliverCorked(l, r)
 	} else {
 		c.mu.Unlock()
-		r = c.deliverAll(l, r, true)
+		r = c.deliverAll(l, r)
 	}
 	if r < 0 {
 		c.lost(r)
@@ -131,7 +131,7 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 
 // ended tells the engine that the transport is at its end, because of err.
 func (c *Conn) ended(err error) {
-	if c.end.Load() != nil && c.isRequest() {
+	if c.end.Load() != nil && c.request != nil {
 		// The peer sent its Close frame and its end at once. Our answer is still to
 		// leave: a request's output is written by another goroutine.
 		c.drain()
@@ -145,7 +145,7 @@ func (c *Conn) ended(err error) {
 	}
 	r := c.call(l, c.inst.fn.streamEnded, uint64(now()))
 	c.mu.Unlock()
-	if r = c.deliverAll(l, r, false); r >= 0 {
+	if r = c.deliverAll(l, r); r >= 0 {
 		r = hostcalls.EBADF.Ret() // an engine that did not say how it ended says no more
 	}
 	c.lost(r)
@@ -173,23 +173,7 @@ func (c *Conn) lost(r int32) {
 // deliverCorked delivers r events of l to the handler while messages that are
 // sent meanwhile gather in the lane, and sends those. The caller holds deliver.
 func (c *Conn) deliverCorked(l *lane, r int32) int32 {
-	for {
-		for i := range int(r &^ hostcalls.More) {
-			c.dispatch(l.event(i), c.view)
-		}
-		if r&hostcalls.More == 0 {
-			break
-		}
-		// What was sent meanwhile goes out before what follows in the input, which
-		// may end the connection.
-		c.mu.Lock()
-		_ = c.uncork(l)
-		r = c.goOn(l)
-		c.mu.Unlock()
-		if r < 0 {
-			break
-		}
-	}
+	r = c.rounds(l, r, func(ev hostcalls.Event) { c.dispatch(ev, c.view) })
 	c.mu.Lock()
 	c.cork = nil
 	_ = c.uncork(l) // that the connection closed meanwhile, OnClose tells
@@ -198,64 +182,50 @@ func (c *Conn) deliverCorked(l *lane, r int32) int32 {
 	return r
 }
 
-// deliverAll puts the lane back before it delivers the r events in it, as copies
-// where they are views: for handlers while lanes are scarce, for streams always.
-// The caller holds deliver.
-func (c *Conn) deliverAll(l *lane, r int32, more bool) int32 {
+// deliverAll delivers r events of l as copies where they are views: for handlers
+// while lanes are scarce, after the lane was put back, and for streams always. The
+// caller holds deliver.
+func (c *Conn) deliverAll(l *lane, r int32) int32 {
 	c.budget = maxBatch
-	if r <= 0 {
+	if c.handler == nil {
+		r = c.rounds(l, r, func(ev hostcalls.Event) { c.dispatch(ev, c.copied) })
 		c.inst.lanes.put(l)
 		return r
-	}
-	if c.handler == nil {
-		for {
-			for i := range int(r &^ hostcalls.More) {
-				c.dispatch(l.event(i), c.copied)
-			}
-			if r&hostcalls.More == 0 {
-				c.inst.lanes.put(l)
-				return r
-			}
-			c.mu.Lock()
-			r = c.goOn(l)
-			c.mu.Unlock()
-			if r < 0 {
-				c.inst.lanes.put(l)
-				return r
-			}
-		}
 	}
 	type owned struct {
 		event   hostcalls.Event
 		payload []byte
+		ok      bool
 	}
 	var events []owned
-	for {
-		for i := range int(r &^ hostcalls.More) {
-			ev := l.event(i)
-			p, ok := c.copied(ev)
-			if !ok {
-				c.inst.distrust(hostileEvent)
-				r = hostcalls.EIO.Ret()
-				break
-			}
-			events = append(events, owned{ev, p})
-		}
-		if r < 0 || r&hostcalls.More == 0 || !more {
-			break
-		}
-		c.mu.Lock()
-		r = c.goOn(l)
-		c.mu.Unlock()
-		if r < 0 {
-			break
-		}
-	}
+	r = c.rounds(l, r, func(ev hostcalls.Event) {
+		p, ok := c.copied(ev)
+		events = append(events, owned{ev, p, ok})
+	})
 	c.inst.lanes.put(l)
 	for _, e := range events {
-		c.dispatch(e.event, func(hostcalls.Event) ([]byte, bool) { return e.payload, true })
+		c.dispatch(e.event, func(hostcalls.Event) ([]byte, bool) { return e.payload, e.ok })
 	}
 	return r
+}
+
+// rounds calls f with the r events of l, and with those of conn_continue as long as
+// there is more. It returns what the last call returned.
+func (c *Conn) rounds(l *lane, r int32, f func(hostcalls.Event)) int32 {
+	for {
+		for i := range int(max(r, 0) &^ hostcalls.More) {
+			f(l.event(i))
+		}
+		if r < 0 || r&hostcalls.More == 0 {
+			return r
+		}
+		c.mu.Lock()
+		// What was sent meanwhile goes out before what follows in the input, which
+		// may end the connection.
+		_ = c.uncork(l)
+		r = c.goOn(l)
+		c.mu.Unlock()
+	}
 }
 
 // goOn calls conn_continue. The caller holds deliver and mu.

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -180,4 +181,34 @@ func TestHandlerThatDoesNotRead(t *testing.T) {
 		})
 	}
 	wantNothingOpen(t, h)
+}
+
+// TestHandlerContext has a handler that reads with its context when the peer's stream
+// ends: what it learns is how the connection ended, as over HTTP/1.1, and not that the
+// request's context did. Its context ends after that.
+func TestHandlerContext(t *testing.T) {
+	leavesNothing(t)
+	h := newHost(t, host.Config{Instances: 1})
+	for name, end := range map[string]func(st *http2PeerStream){
+		"RST_STREAM":      func(st *http2PeerStream) { st.rst(http2.ErrCodeCancel) },
+		"connection lost": func(st *http2PeerStream) { _ = st.peer.nc.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := make(chan error, 1)
+			over := make(chan struct{})
+			s := newPlainHTTP2Server(t, h.Handler(func(ctx context.Context, c *host.Conn) {
+				_, _, err := c.Read(ctx)
+				read <- err
+				<-ctx.Done()
+				close(over)
+			}, nil))
+			st := dialHTTP2Peer(t, s).request()
+			st.wantStatus("it is open", "200")
+			end(st)
+			if err := <-read; host.CloseStatus(err) != 1006 {
+				t.Errorf("Read returns %v, want a *CloseError with 1006", err)
+			}
+			<-over
+		})
+	}
 }

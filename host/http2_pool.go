@@ -310,9 +310,9 @@ func (p *http2Pool) expire(key originKey, c *http2Conn) {
 	}
 	p.mu.Unlock()
 	if idle {
-		// Somebody may have reserved a stream meanwhile, and finds that it is
-		// unprocessed.
-		_ = c.Close()
+		// Somebody may have opened a stream meanwhile, which goes on, or reserved one,
+		// and finds that it is unprocessed.
+		_ = c.Shutdown(context.Background()) // ends with the connection
 	}
 }
 

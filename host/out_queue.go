@@ -212,7 +212,7 @@ func (c *Conn) drain() {
 func (c *Conn) flushAll(b []byte) error {
 	for len(b) > 0 {
 		n := min(len(b), flushStep)
-		if err := c.tr.write(b[:n]); err != nil {
+		if err := c.tr.(waiter).write(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]

@@ -3,7 +3,6 @@
 package host
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -359,14 +358,7 @@ func (t *pollTransport) read() (more, open bool) {
 	return false, false
 }
 
-func (t *pollTransport) receive(*instance) (*lane, int, error) {
-	panic("BUG: a polled transport is read by its poller")
-}
-
 func (t *pollTransport) tryWrite(bufs [][]byte) ([][]byte, error) { return writeAll(t.fd, bufs) }
-
-// write is not used: the poller flushes.
-func (t *pollTransport) write([]byte) error { return errors.ErrUnsupported }
 
 // flushWhenReady asks for flushReady once the socket takes more.
 func (t *pollTransport) flushWhenReady(want bool) {
@@ -418,6 +410,3 @@ func sockaddr(sa syscall.Sockaddr, err error) net.Addr {
 	}
 	return nil
 }
-
-func (t *pollTransport) interrupt() { panic("BUG: a polled transport has no receive to interrupt") }
-func (t *pollTransport) resume()    { panic("BUG: a polled transport has no receive to resume") }

@@ -213,14 +213,14 @@ func (c *Conn) fill(ctx context.Context) error {
 	if ctx.Done() != nil {
 		interrupted = make(chan struct{})
 		stop = context.AfterFunc(ctx, func() {
-			c.tr.interrupt()
+			c.tr.(waiter).interrupt()
 			close(interrupted)
 		})
 	}
 	l, n, err := c.receive()
 	if !stop() {
 		<-interrupted
-		c.tr.resume()
+		c.tr.(waiter).resume()
 		if err != nil && isTimeout(err) {
 			return ctx.Err()
 		}

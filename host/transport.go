@@ -7,19 +7,11 @@ import (
 	"time"
 )
 
-// A transport carries the bytes of one connection.
+// A transport carries the bytes of one connection. It is a waiter, or a selfFlusher
+// whose poller reads as well.
 type transport interface {
-	// receive waits until bytes have arrived and returns a lane of inst with n
-	// of them in rx. While it waits it holds no lane and, where the transport
-	// allows it, no buffer. One goroutine at a time calls it.
-	receive(inst *instance) (l *lane, n int, err error)
-
 	// tryWrite writes what can be written without waiting and returns the rest.
 	tryWrite(bufs [][]byte) (rest [][]byte, err error)
-
-	// write writes all of b. One goroutine at a time calls it, and none calls
-	// tryWrite meanwhile.
-	write(b []byte) error
 
 	// closeWrite closes the write side.
 	closeWrite() error
@@ -29,11 +21,23 @@ type transport interface {
 
 	localAddr() net.Addr
 	remoteAddr() net.Addr
+}
+
+// A waiter is a transport that is read and written by goroutines that wait.
+type waiter interface {
+	// receive waits until bytes have arrived and returns a lane of inst with n
+	// of them in rx. While it waits it holds no lane and, where the transport
+	// allows it, no buffer. One goroutine at a time calls it.
+	receive(inst *instance) (l *lane, n int, err error)
 
 	// interrupt ends a receive that waits with os.ErrDeadlineExceeded, and those to
 	// come until resume.
 	interrupt()
 	resume()
+
+	// write writes all of b. One goroutine at a time calls it, and none calls
+	// tryWrite meanwhile.
+	write(b []byte) error
 }
 
 // A selfFlusher is a transport that calls flushReady when it takes more, so that

@@ -174,15 +174,7 @@ func (d *Deflater) parseDefault(e *encoder, i, stop, delta int) int {
 			break
 		}
 	}
-	if length > 0 {
-		e.add(i-1-lit, length, distance)
-		end := i - 1 + length
-		d.insert(e, i, end)
-		i, lit = end, end
-	}
-	i = min(i, max(stop, lit))
-	e.lit = lit + delta
-	return i
+	return d.endParse(e, i, stop, lit, delta, length, distance)
 }
 
 // parseBest is parseDefault with more places to look at.
@@ -241,13 +233,18 @@ func (d *Deflater) parseBest(e *encoder, i, stop, delta int) int {
 			break
 		}
 	}
+	return d.endParse(e, i, stop, lit, delta, length, distance)
+}
+
+// endParse takes the match at i-1 that nothing longer followed, if length is not 0, and
+// returns where the parse ended.
+func (d *Deflater) endParse(e *encoder, i, stop, lit, delta, length, distance int) int {
 	if length > 0 {
 		e.add(i-1-lit, length, distance)
 		end := i - 1 + length
 		d.insert(e, i, end)
 		i, lit = end, end
 	}
-	i = min(i, max(stop, lit))
 	e.lit = lit + delta
-	return i
+	return min(i, max(stop, lit))
 }

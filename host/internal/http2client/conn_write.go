@@ -196,7 +196,7 @@ func (c *Conn) writeFrames() {
 	if c.watchdog != nil {
 		c.watchdog.Stop()
 	}
-	b := c.take()
+	b := c.take() // a GOAWAY at least: see fail
 	useless := c.writeErr != nil || isLost(c.err)
 	c.unlock()
 	if !useless {

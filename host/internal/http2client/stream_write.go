@@ -16,15 +16,9 @@ func (s *Stream) Write(p []byte) (int, error) {
 	c := s.conn
 	c.mu.Lock()
 	defer c.unlock()
-	if s.endAsked {
-		return 0, net.ErrClosed
-	}
-	if err := s.writeError(); err != nil || len(p) == 0 {
+	if err := s.offer(p); err != nil {
 		return 0, err
 	}
-	s.pending = p
-	c.enqueue(s)
-	c.fill()
 	for len(s.pending) > 0 {
 		if err := s.writeError(); err != nil {
 			n := len(p) - len(s.pending)
@@ -45,21 +39,29 @@ func (s *Stream) TryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	defer s.writing.Unlock()
-	c := s.conn
-	c.mu.Lock()
-	defer c.unlock()
-	if s.endAsked {
-		return 0, net.ErrClosed
-	}
-	if err := s.writeError(); err != nil || len(p) == 0 {
+	s.conn.mu.Lock()
+	defer s.conn.unlock()
+	if err := s.offer(p); err != nil {
 		return 0, err
 	}
-	s.pending = p
-	c.enqueue(s)
-	c.fill()
 	n := len(p) - len(s.pending)
 	s.takeBack()
 	return n, nil
+}
+
+// offer makes p what is pending, and sends what can be sent of it at once. The caller
+// holds conn.mu.
+func (s *Stream) offer(p []byte) error {
+	if s.endAsked {
+		return net.ErrClosed
+	}
+	if err := s.writeError(); err != nil {
+		return err
+	}
+	s.pending = p
+	s.conn.enqueue(s)
+	s.conn.fill()
+	return nil
 }
 
 // writeError returns why nothing can be written. The caller holds conn.mu.
