@@ -233,7 +233,7 @@ func (c *Conn) hijack(w http.ResponseWriter, response hostcalls.Response) error 
 	}
 	if n := rw.Reader.Buffered(); n > 0 {
 		b, _ := rw.Reader.Peek(n)
-		c.first = append([]byte(nil), b...)
+		c.backlog.putBack(b)
 	}
 	if err := writeHead(rw.Writer, response); err != nil {
 		_ = nc.Close()

@@ -123,7 +123,10 @@ type Conn struct {
 	budget  int                        // what a batch of events may still cost; under deliver
 	arrived int64                      // bytes of the message that is arriving; under deliver
 
-	first       []byte // bytes that arrived before the transport was ours
+	backlog     backlog // input that comes before the transport's; under deliver once it is open
+	credited    bool    // the engine's credit is limited; under deliver
+	credit      int     // and what is left of it
+	windows     int     // how often it was given since the transport was read
 	subprotocol string
 	extensions  string              // agreed to; "": none
 	plain       atomic.Bool         // SetWriteCompression(false) was called
@@ -285,7 +288,7 @@ func (c *Conn) timeout() {
 	c.deadline, c.armed = never, never
 	r := c.call(l, c.inst.fn.connTimeout, paused, uint64(now()))
 	c.mu.Unlock()
-	c.deliverAll(l, r)
+	c.deliverAll(l, r, 0)
 }
 
 // heldUp is for a timer that finds events being delivered, by a handler that may

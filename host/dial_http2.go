@@ -154,7 +154,7 @@ func (c *Conn) connectResponse(response *http2client.Response) error {
 	c.version = HTTP2
 	r := c.call(l, c.inst.fn.connectResponse, uint64(len(record)), uint64(now()))
 	c.mu.Unlock()
-	r = c.deliverAll(l, r)
+	r = c.deliverAll(l, r, 0)
 	c.deliver.Unlock()
 	if r < 0 {
 		return callError(hostcalls.Errno(-r))

@@ -43,7 +43,7 @@ func (NoEvents) OnClose(*Conn, CloseCode, string, bool) {}
 // serveEvents serves the handler: by the instance's poller where there is one,
 // and otherwise until the connection ends.
 func (c *Conn) serveEvents() {
-	for len(c.first) > 0 {
+	for !c.backlog.empty() {
 		l, n, err := c.receive()
 		if err != nil || !c.input(l, n) {
 			return
@@ -79,13 +79,12 @@ func (c *Conn) serve() {
 
 // receive waits for bytes and returns the lane that they are in.
 func (c *Conn) receive() (*lane, int, error) {
-	if len(c.first) > 0 {
+	c.deliver.Lock() // a timer may deliver as well
+	held := c.heldBack()
+	c.deliver.Unlock()
+	if held {
 		l := c.inst.lanes.get()
-		n := copy(l.rx, c.first)
-		if c.first = c.first[n:]; len(c.first) == 0 {
-			c.first = nil
-		}
-		return l, n, nil
+		return l, c.backlog.take(l.rx), nil
 	}
 	return c.tr.(waiter).receive(c.inst)
 }
@@ -106,18 +105,49 @@ func (c *Conn) input(l *lane, n int) bool {
 	return c.deliverInput(l, n)
 }
 
-// deliverInput is input for a caller that holds deliver and mu; it unlocks mu.
+// deliverInput is input for a caller that holds deliver and mu; it unlocks mu. For a
+// handler it goes on until nothing is left in the backlog.
 func (c *Conn) deliverInput(l *lane, n int) bool {
+	for c.deliverPart(l, n) {
+		if c.backlog.empty() {
+			c.backlog.forget()
+		}
+		held := c.heldBack()
+		if !held {
+			c.windows = 0
+		}
+		if c.handler == nil || !held {
+			return true
+		}
+		l = c.inst.lanes.get()
+		n = c.backlog.take(l.rx)
+		c.mu.Lock()
+	}
+	return false
+}
+
+// deliverPart gives n bytes in l to the engine and delivers what comes of them. What
+// inflates is delivered where it is or, if it is to be copied, in pieces, and the
+// input that makes the next ones goes to the backlog. It unlocks mu.
+func (c *Conn) deliverPart(l *lane, n int) bool {
 	c.inst.counter.bytesReceived.Add(uint64(n))
 	c.budget = maxBatch
-	r := c.call(l, c.inst.fn.streamReceived, uint64(n), uint64(now()))
-	if r > 0 && c.handler != nil && !c.inst.lanes.scarce() {
+	copies := c.handler == nil || c.inst.lanes.scarce()
+	r := c.limitCredit(l, copies && c.extensions != "")
+	switch {
+	case r > 0: // of input that it was given before
+		c.backlog.putBack(l.rx[:n])
+		n = 0
+	case r == 0:
+		r = c.call(l, c.inst.fn.streamReceived, uint64(n), uint64(now()))
+	}
+	if r > 0 && !copies {
 		c.cork = l
 		c.mu.Unlock()
-		r = c.deliverCorked(l, r)
+		r = c.deliverCorked(l, r, n)
 	} else {
 		c.mu.Unlock()
-		r = c.deliverAll(l, r)
+		r = c.deliverAll(l, r, n)
 	}
 	if r < 0 {
 		c.lost(r)
@@ -145,7 +175,7 @@ func (c *Conn) ended(err error) {
 	}
 	r := c.call(l, c.inst.fn.streamEnded, uint64(now()))
 	c.mu.Unlock()
-	if r = c.deliverAll(l, r); r >= 0 {
+	if r = c.deliverAll(l, r, 0); r >= 0 {
 		r = hostcalls.EBADF.Ret() // an engine that did not say how it ended says no more
 	}
 	c.lost(r)
@@ -172,8 +202,8 @@ func (c *Conn) lost(r int32) {
 
 // deliverCorked delivers r events of l to the handler while messages that are
 // sent meanwhile gather in the lane, and sends those. The caller holds deliver.
-func (c *Conn) deliverCorked(l *lane, r int32) int32 {
-	r = c.rounds(l, r, func(ev hostcalls.Event) { c.dispatch(ev, c.view) })
+func (c *Conn) deliverCorked(l *lane, r int32, n int) int32 {
+	r = c.rounds(l, r, n, func(ev hostcalls.Event) { c.dispatch(ev, c.view) })
 	c.mu.Lock()
 	c.cork = nil
 	_ = c.uncork(l) // that the connection closed meanwhile, OnClose tells
@@ -183,12 +213,12 @@ func (c *Conn) deliverCorked(l *lane, r int32) int32 {
 }
 
 // deliverAll delivers r events of l as copies where they are views: for handlers
-// while lanes are scarce, after the lane was put back, and for streams always. The
-// caller holds deliver.
-func (c *Conn) deliverAll(l *lane, r int32) int32 {
+// while lanes are scarce, after the lane was put back, and for streams always. n is
+// the length of the input in l. The caller holds deliver.
+func (c *Conn) deliverAll(l *lane, r int32, n int) int32 {
 	c.budget = maxBatch
 	if c.handler == nil {
-		r = c.rounds(l, r, func(ev hostcalls.Event) { c.dispatch(ev, c.copied) })
+		r = c.rounds(l, r, n, func(ev hostcalls.Event) { c.dispatch(ev, c.copied) })
 		c.inst.lanes.put(l)
 		return r
 	}
@@ -198,7 +228,7 @@ func (c *Conn) deliverAll(l *lane, r int32) int32 {
 		ok      bool
 	}
 	var events []owned
-	r = c.rounds(l, r, func(ev hostcalls.Event) {
+	r = c.rounds(l, r, n, func(ev hostcalls.Event) {
 		p, ok := c.copied(ev)
 		events = append(events, owned{ev, p, ok})
 	})
@@ -210,13 +240,24 @@ func (c *Conn) deliverAll(l *lane, r int32) int32 {
 }
 
 // rounds calls f with the r events of l, and with those of conn_continue as long as
-// there is more. It returns what the last call returned.
-func (c *Conn) rounds(l *lane, r int32, f func(hostcalls.Event)) int32 {
+// there is more. What is left then of the n bytes of input goes to the backlog. It
+// returns what the last call returned.
+func (c *Conn) rounds(l *lane, r int32, n int, f func(hostcalls.Event)) int32 {
 	for {
 		for i := range int(max(r, 0) &^ hostcalls.More) {
-			f(l.event(i))
+			ev := l.event(i)
+			if c.credited {
+				c.credit -= int(ev.Len)
+			}
+			f(ev)
 		}
-		if r < 0 || r&hostcalls.More == 0 {
+		if r < 0 {
+			return r
+		}
+		if r&hostcalls.More == 0 {
+			if c.credited && n > 0 {
+				c.putBack(l, n)
+			}
 			return r
 		}
 		c.mu.Lock()
@@ -237,13 +278,13 @@ func (c *Conn) goOn(l *lane) int32 {
 	return c.call(l, c.inst.fn.connContinue, uint64(now()))
 }
 
-// maxBatch is the most bytes of payload that are copied for what one input of a
-// lane leads to: 320 KiB at 100:1, and as much again. A round of conn_continue
-// counts for roundCost, and an event for eventCost, so that neither goes on for
-// ever.
+// maxBatch is what the engine may make of one input of a lane, in bytes of payload that
+// are copied. A round of conn_continue counts for roundCost, and an event for
+// eventCost, so that neither goes on for ever: 320 KiB are at most 47,000 messages,
+// each of which may take a round.
 const (
 	maxBatch  = 64 << 20
-	roundCost = 4 << 10
+	roundCost = 512
 	eventCost = 64
 )
 

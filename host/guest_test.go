@@ -133,24 +133,38 @@ func connectTo(handle, ptr, length, port, flags int32) []byte {
 const (
 	guestTx     = 16 << 10
 	guestEvents = 32 << 10
+	guestResult = 60 << 10
 	guestCap    = 64
 )
 
 // newGuest returns a guest that is tame: it opens connections, and says nothing
 // more.
 func newGuest() *guest {
-	answer := hostcalls.AppendResponse(nil, hostcalls.Response{Status: 101,
-		Fields: hostcalls.AppendField(nil, "X", "y")})
-	return &guest{
+	return (&guest{
 		layout: hostcalls.Layout{
 			Magic: hostcalls.Magic, Version: hostcalls.Version, LanesPtr: guestLanes, LanesCount: 2, LaneStride: guestStride,
 			RxOffset: 0, RxLen: 16 << 10, TxOffset: guestTx, TxLen: 16 << 10, EventsOffset: guestEvents, EventsCap: guestCap,
-			EventBytes: hostcalls.EventSize, SendHeaderLen: hostcalls.SendHeaderSize, ResultOffset: 60 << 10,
+			EventBytes: hostcalls.EventSize, SendHeaderLen: hostcalls.SendHeaderSize, ResultOffset: guestResult,
 		},
 		pages: 4, max: 256,
 		bodies: map[string][]byte{},
-		data:   map[uint32][]byte{guestAnswer: append(answer, make([]byte, answerLen-len(answer))...), guestHost: []byte("127.0.0.1")},
+		data:   map[uint32][]byte{guestHost: []byte("127.0.0.1")},
+	}).answer(hostcalls.Response{Status: 101, Fields: hostcalls.AppendField(nil, "X", "y")})
+}
+
+// answer has conn_accept answer with r.
+func (g *guest) answer(r hostcalls.Response) *guest {
+	b := hostcalls.AppendResponse(nil, r)
+	g.data[guestAnswer] = append(b, make([]byte, answerLen-len(b))...)
+	return g
+}
+
+// extended has connections agree to an extension, and the result record say n.
+func (g *guest) extended(n int32) *guest {
+	for lane := range uint32(2) {
+		g.data[guestLanes+lane*guestStride+guestResult] = []byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}
 	}
+	return g.answer(hostcalls.Response{Status: 101, Extensions: []byte("x")})
 }
 
 // with replaces the body of an export.

@@ -206,6 +206,13 @@ func TestHostileEvents(t *testing.T) {
 			call(callASCII, constant(guestHost), constant(9), constant(-1), constant(100)), op(0x1a), unreachable)},
 		{"connects while it is open", received(connectTo(2, guestHost, 9, 1, 0), op(0x1a), unreachable)},
 		{"grows to the end of its memory", received(op(0x03, 0x40), constant(1), op(0x40, 0), constant(0), op(0x4e, 0x0d, 0, 0x0b), unreachable)},
+		{"gives back more than it was given", received(constant(0)).extended(9)},
+		{"gives back all that there is", received(constant(0)).extended(-1)},
+		{"gives everything back, for ever", received(constant(0)).extended(8)},
+		{"has a window full of events without input, for ever", newGuest().with("conn_credit", constant(1)).extended(0).
+			event(0, hostcalls.Event{Kind: hostcalls.KindBinary, Flags: whole, Ptr: 0, Len: 64 << 10})},
+		{"more events for credit than there are", newGuest().with("conn_credit", constant(guestCap+1)).extended(0)},
+		{"an errno for credit", newGuest().with("conn_credit", constant(-1<<31)).extended(0)},
 	} {
 		for _, s := range []style{eventStyle, streamStyle} {
 			t.Run(x.name+"/"+string(s), func(t *testing.T) {

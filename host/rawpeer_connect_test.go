@@ -105,7 +105,11 @@ func acceptRaw(t *testing.T, h *host.Host, s style, o host.AcceptOptions, frames
 	}))
 	t.Cleanup(srv.Close)
 	p := dialTCP(t, srv.Listener.Addr().String())
-	p.say(upgradeRequest + "\r\n" + string(wire(t, true, frames...)))
+	request := upgradeRequest
+	if o.Compression.Mode != host.CompressionDisabled {
+		request += "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+	}
+	p.say(request + "\r\n" + string(wire(t, true, frames...)))
 	if err := <-accepted; err != nil {
 		t.Fatalf("accept a raw client: %v", err)
 	}

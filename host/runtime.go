@@ -74,9 +74,9 @@ func newEngineRuntime(ctx context.Context, cfg *Config) (_ *engineRuntime, err e
 // exports are the engine's functions, each cached: one instance is called by one
 // goroutine at a time.
 type exports struct {
-	connOpen, connAccept, connContinue, connSend, connClose, connTimeout, connFree api.Function
-	streamConnected, streamReceived, streamEnded, streamBlocked                    api.Function
-	connectRequest, connectResponse                                                api.Function
+	connOpen, connAccept, connContinue, connCredit, connSend, connClose, connTimeout, connFree api.Function
+	streamConnected, streamReceived, streamEnded, streamBlocked                                api.Function
+	connectRequest, connectResponse                                                            api.Function
 }
 
 // newInstance makes an instance of the engine and learns where its lanes are.
@@ -115,7 +115,7 @@ func (inst *instance) bind() error {
 	}
 	f := &inst.fn
 	for name, to := range map[string]*api.Function{
-		"conn_open": &f.connOpen, "conn_accept": &f.connAccept, "conn_continue": &f.connContinue,
+		"conn_open": &f.connOpen, "conn_accept": &f.connAccept, "conn_continue": &f.connContinue, "conn_credit": &f.connCredit,
 		"conn_send": &f.connSend, "conn_close": &f.connClose, "conn_timeout": &f.connTimeout, "conn_free": &f.connFree,
 		"stream_connected": &f.streamConnected, "stream_received": &f.streamReceived,
 		"stream_ended": &f.streamEnded, "stream_blocked": &f.streamBlocked,

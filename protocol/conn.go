@@ -139,11 +139,12 @@ func (c *Conn) Buffered() int { return len(c.in.b) }
 // NextEvent has reported false, and unmasks payloads in it. The input before
 // must have been drained: Buffered is 0.
 func (c *Conn) Receive(now Time, b []byte) {
-	if len(c.in.b) != 0 {
+	if len(c.in.b) != 0 || c.Pending() {
 		panic("BUG: protocol: Receive before the input before it was drained")
 	}
 	c.now = now
 	c.in.b = b
+	c.resume()
 	c.out.b = c.output() // lets go of what was taken
 	if c.state == StateOpen {
 		c.opening = nil

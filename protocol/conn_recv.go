@@ -33,6 +33,7 @@ type inbound struct {
 	delivered bool // a part of it was delivered
 	encoded   bool // it has RSV1
 	draining  bool // the extension holds output of input that was given to it
+	paused    bool // the extension has worked enough until Continue
 	kind      Kind
 	parts     int
 	wire      int64 // bytes of the message in progress that headers announced
@@ -74,9 +75,28 @@ func (c *Conn) Unread() []byte {
 // Credit returns how many bytes of payload c may still deliver.
 func (c *Conn) Credit() int64 { return c.in.credit }
 
+// Pending reports whether NextEvent stopped because the work for what it was given is
+// out of proportion, and Continue goes on. Whoever serves several Conns serves the
+// others first.
+func (c *Conn) Pending() bool { return c.in.paused && c.state != StateClosed }
+
+// Continue has NextEvent go on where Pending stopped it.
+func (c *Conn) Continue(now Time) {
+	c.now = now
+	c.in.paused = false
+	c.resume()
+}
+
+// resume begins another turn of what the extension may work.
+func (c *Conn) resume() {
+	if c.ext != nil {
+		c.ext.Resume()
+	}
+}
+
 // nextFrameEvent consumes frames until one has an event for the application.
 func (c *Conn) nextFrameEvent(ev *Event) bool {
-	for {
+	for !c.in.paused {
 		if !c.in.inFrame {
 			if !c.beginFrame() {
 				return false
@@ -95,6 +115,7 @@ func (c *Conn) nextFrameEvent(ev *Event) bool {
 			return false // more input, or credit, is needed
 		}
 	}
+	return false
 }
 
 // beginFrame consumes the header of the next frame. It reports false if the
@@ -289,7 +310,7 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 			c.Fail(c.now, errExtensionStuck)
 			return false
 		}
-		in.draining = !done
+		in.draining, in.paused = !done, !done && int64(len(out)) < room
 		if err := c.checkDecoded(); err != nil {
 			c.Fail(c.now, err)
 			return false
@@ -298,7 +319,7 @@ func (c *Conn) receiveEncoded(ev *Event) bool {
 		if c.deliver(ev, out, end) {
 			return true
 		}
-		if end || c.state == StateClosed {
+		if end || in.paused || c.state == StateClosed {
 			return false
 		}
 	}

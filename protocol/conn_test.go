@@ -100,7 +100,11 @@ func (c *testConn) drain() {
 	for {
 		var ev Event
 		if !c.NextEvent(&ev) {
-			break
+			if !c.Pending() {
+				break
+			}
+			c.Continue(c.clock)
+			continue
 		}
 		c.keep(ev)
 		poison(ev.Payload)

@@ -12,7 +12,8 @@
 // After every input ([Conn.Receive], [Conn.ReceiveEOF], [Conn.HandleTimeout])
 // and every command (Send…, [Conn.Close], [Conn.Fail]) drain in this order:
 //
-//  1. [Conn.NextEvent] until it reports false. Payloads are views of the input.
+//  1. [Conn.NextEvent] until it reports false, and again after [Conn.Continue] as long
+//     as [Conn.Pending] says so. Payloads are views of the input.
 //  2. [Conn.TakeOutput], and write what it returns to the transport.
 //  3. [Conn.Transport], and close the transport, or its write side, if it says so.
 //  4. [Conn.NextTimeout], and call [Conn.HandleTimeout] no later than that.

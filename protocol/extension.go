@@ -10,10 +10,14 @@ type Extension interface {
 	// had RSV1 set, into dst, up to cap(dst), which is at least 1. It returns
 	// what it appended and how many bytes of src it used; it is called again with
 	// what it did not use until it used everything and reports done, which says
-	// that nothing more will come of what it was given. last says that src ends
-	// the message. An error fails the connection; a *ProtocolError says with
+	// that nothing more will come of what it was given. If it is not done though
+	// there is room, it has worked enough, and is called again after Resume. last says that src ends the message. An error fails the connection; a *ProtocolError says with
 	// which code.
 	Decode(dst, src []byte, last bool) (out []byte, n int, done bool, err error)
+
+	// Resume lets Decode work on. What may be done between two calls is bounded, so
+	// that a call of the driver's takes a time that is.
+	Resume()
 
 	// Encode appends src, a part of a message, encoded, to dst.
 	Encode(dst, src []byte, last bool) []byte

@@ -61,6 +61,8 @@ func (x *fakeExtension) Encode(dst, src []byte, last bool) []byte {
 	return dst
 }
 
+func (*fakeExtension) Resume() {}
+
 func (x *fakeExtension) Compresses(op Opcode, size int) bool {
 	x.sizes = append(x.sizes, size)
 	return !x.declines
@@ -228,6 +230,7 @@ func (stuckExtension) Decode(dst, src []byte, last bool) (out []byte, n int, don
 }
 
 func (stuckExtension) Encode(dst, src []byte, last bool) []byte { return append(dst, src...) }
+func (stuckExtension) Resume()                                  {}
 func (stuckExtension) Compresses(Opcode, int) bool              { return true }
 
 func TestExtensionCredit(t *testing.T) {

@@ -99,6 +99,9 @@ func (x *permessageDeflate) Decode(dst, src []byte, last bool) (out []byte, n in
 
 var errDeflateEnd = &ProtocolError{CodeInvalidPayload, "a compressed message ends with a whole block, less 00 00 ff ff"}
 
+// Resume implements Extension.
+func (x *permessageDeflate) Resume() { x.in.Resume() }
+
 // Encode implements Extension.
 func (x *permessageDeflate) Encode(dst, src []byte, last bool) []byte {
 	if x.out == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -212,4 +213,37 @@ func TestDeflateCuts(t *testing.T) {
 			t.Fatalf("%s: %q", name, got)
 		}
 	})
+}
+
+// Blocks that say nothing cost more than their bytes do: the driver is given its turn
+// back between them, and whatever it does then, the rest is still to come.
+func TestDeflateWorkIsCut(t *testing.T) {
+	c := newDeflateConn(t, Server, deflateParams{}, Compression{})
+	wire := naiveFrame(Client, 0xc2, strings.Repeat("\x00\x00\x00\xff\xff", 1<<16)+"\x00")
+	c.Receive(0, slices.Concat(wire, naiveFrame(Client, 0x89, "ping"), naiveFrame(Client, 0x82, "plain")))
+	rounds := 0
+	var ev Event
+	for before := c.Buffered(); !c.NextEvent(&ev); rounds++ {
+		if !c.Pending() || c.Settled() {
+			t.Fatalf("with %d bytes left nothing is pending", c.Buffered())
+		}
+		if used := before - c.Buffered(); used < 1<<10 || used > 32<<10 {
+			t.Fatalf("a turn used %d bytes, want some but not more than 32 KiB", used)
+		}
+		before = c.Buffered()
+		c.HandleTimeout(0)
+		if c.NextEvent(&ev) || c.Buffered() != before {
+			t.Fatal("nothing goes on before Continue")
+		}
+		c.Continue(0)
+	}
+	c.keep(ev)
+	if rounds < 10 {
+		t.Errorf("%d turns for %d bytes", rounds, len(wire))
+	}
+	c.drain()
+	c.wantEvent("it is an empty message", binaryEvent(""))
+	c.wantEvent("and what follows it comes in its turn", binaryEvent("plain"))
+	c.wantFrame("the ping as well", 0x8a, "ping")
+	c.wantIdle("that is all")
 }

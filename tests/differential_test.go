@@ -93,7 +93,14 @@ func (n *native) free() { n.conn = nil }
 // drain is the order of the package comment of protocol.
 func (n *native) drain() (s step) {
 	var ev protocol.Event
-	for n.conn.NextEvent(&ev) {
+	for {
+		if !n.conn.NextEvent(&ev) {
+			if !n.conn.Pending() {
+				break
+			}
+			n.conn.Continue(n.now)
+			continue
+		}
 		if r := n.conn.Response(); r != nil && !n.responded {
 			n.responded = true
 			s.events = append(s.events, n.printResponse(r))

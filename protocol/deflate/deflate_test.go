@@ -93,6 +93,7 @@ func inflate(t testing.TB, z *Inflater, b []byte, cut, room int) ([]byte, error)
 			for i := range buf {
 				buf[i] = 0xa5
 			}
+			z.Resume()
 			out, n, again, err := z.Inflate(buf[:0:room], part)
 			if !bytes.Equal(buf[room:], bytes.Repeat([]byte{0xa5}, 8)) {
 				t.Fatal("it wrote beyond its room")
@@ -101,7 +102,7 @@ func inflate(t testing.TB, z *Inflater, b []byte, cut, room int) ([]byte, error)
 			if err != nil {
 				return all, err
 			}
-			if again && len(out) != room {
+			if again && len(out) != room && z.work > 0 {
 				t.Fatalf("it asks for more room with %d of %d bytes used", len(out), room)
 			}
 			if !again && n != len(part) {

@@ -101,6 +101,7 @@ func TestEveryPrefixIsIncomplete(t *testing.T) {
 		wire := octets(test.wire)
 		for i := range wire {
 			z := inflater(15)
+			z.Resume()
 			out, n, more, err := z.Inflate(make([]byte, 0, 200), wire[:i])
 			if err != nil || more || n != i || !strings.HasPrefix(test.text, string(out)) {
 				t.Fatalf("%s, %d bytes: used %d, more %t, error %v", test.name, i, n, more, err)
@@ -217,6 +218,7 @@ func TestInflateErrors(t *testing.T) {
 				if !bytes.HasPrefix([]byte("a"), out) {
 					t.Errorf("%s: %q came before the error", test.name, out)
 				}
+			z.Resume()
 				if again, n, more, err := z.Inflate(nil, wire); len(again) != 0 || n != 0 || more || err != test.err || z.AtBoundary() {
 					t.Errorf("%s: after the error it goes on", test.name)
 				}
@@ -401,7 +403,8 @@ func TestSharedWindowsAreNotRead(t *testing.T) {
 	}
 }
 
-// A bomb takes time in proportion to what goes in and comes out, and no memory.
+// A bomb takes time in proportion to what goes in and comes out, a call takes little of
+// what is out of proportion, and none takes memory.
 func TestBombs(t *testing.T) {
 	zeros := deflater(Best, 15).AppendPart(nil, make([]byte, 16<<20))
 	empty := bytes.Repeat(octets("00 00 00 ff ff"), 400_000)
@@ -416,23 +419,29 @@ func TestBombs(t *testing.T) {
 		room int
 		out  int
 		cost int // nanoseconds a byte, a multiple of what it is
+		call int // bytes that a call uses, at most
 	}{
-		{"zeros", zeros, 16 << 10, 16 << 20, 50},
-		{"zeros, with little room", zeros, 1 << 10, 16 << 20, 50},
-		{"empty stored blocks", empty, 1 << 10, 0, 200},
-		{"empty fixed blocks", fixed, 1 << 10, 0, 400},
-		{"empty dynamic blocks", codes.bytes(), 1 << 10, 0, 3000},
+		{"zeros", zeros, 16 << 10, 16 << 20, 50, 20 << 10},
+		{"zeros, with little room", zeros, 1 << 10, 16 << 20, 50, 20 << 10},
+		{"empty stored blocks", empty, 1 << 10, 0, 200, 5*workLimit + 8},
+		{"empty fixed blocks", fixed, 1 << 10, 0, 400, 5*workLimit/4 + 8},
+		{"empty dynamic blocks", codes.bytes(), 1 << 10, 0, 3000, 14*(workLimit/dynamicWork+1) + 8},
 	} {
 		z := inflater(15)
 		buf := make([]byte, 0, test.room)
 		total, begin := 0, time.Now()
 		for b, more := test.wire, true; more; {
+			z.Resume()
 			out, n, again, err := z.Inflate(buf, b)
 			if err != nil {
 				t.Fatalf("%s: %v", test.name, err)
 			}
 			total += len(out)
+			used := b[:n]
 			b, more = b[n:], again
+			if len(out) < test.room && len(used) > test.call {
+				t.Fatalf("%s: a call used %d bytes, want %d at most", test.name, len(used), test.call)
+			}
 		}
 		took := time.Since(begin)
 		if total != test.out {
@@ -455,6 +464,7 @@ func TestInflaterAllocatesNothing(t *testing.T) {
 		at := 0
 		send := func(n int) {
 			b := append(d.AppendLast(wire, text[at:at+n]), 0x00, 0x00, 0xff, 0xff)
+		z.Resume()
 			if out, _, _, err := z.Inflate(buf, b); err != nil || !bytes.Equal(out, text[at:at+n]) {
 				t.Fatal(len(out), err)
 			}

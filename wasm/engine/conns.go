@@ -154,7 +154,7 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 		n, whole = n+1, whole || ev.Last && ev.Kind <= protocol.KindBinary
 	}
 	s.flush(h, l)
-	if n >= eventsCap-1 {
+	if n >= eventsCap-1 || s.conn.Pending() {
 		return int32(n) | hostcalls.More
 	}
 	l.unread = uint32(len(s.conn.Unread()))

@@ -161,7 +161,7 @@ func streamReceived(h, laneIndex, length uint32, now int64) int32 {
 		return err.Ret()
 	case length > uint32(len(l.rx)):
 		return hostcalls.EINVAL.Ret()
-	case s.conn.Buffered() > 0:
+	case s.conn.Buffered() > 0 || s.conn.Pending():
 		return hostcalls.EBUSY.Ret()
 	}
 	s.conn.Receive(protocol.Time(now), l.rx[:length])
@@ -174,6 +174,7 @@ func connContinue(h, laneIndex uint32, now int64) int32 {
 	if err != hostcalls.OK {
 		return err.Ret()
 	}
+	s.conn.Continue(protocol.Time(now))
 	return s.drain(h, l)
 }
 
@@ -222,7 +223,7 @@ func connClose(h, laneIndex, code, length uint32, now int64) int32 {
 	if s.conn.Close(protocol.Time(now), protocol.CloseCode(code), string(l.tx[:length])) != nil {
 		return hostcalls.EINVAL.Ret()
 	}
-	if s.conn.Buffered() > 0 {
+	if s.conn.Buffered() > 0 || s.conn.Pending() {
 		s.flush(h, l)
 		return 0 // events of input that is left are conn_continue's to tell
 	}

@@ -41,6 +41,7 @@ func decodeMessage(message []byte, takeover bool) int {
 
 func decodePart(part []byte) (total int) {
 	for more := true; more; {
+		inflater.Resume()
 		out, n, again, err := inflater.Inflate(scratch[:0], part)
 		if err != nil {
 			panic("BUG: " + err.Error())
