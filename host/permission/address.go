@@ -127,6 +127,9 @@ func meaningsOf(addr netip.Addr) meanings {
 		m.add(netip.AddrFrom4([4]byte(b[12:16])))
 	case sixToFour.Contains(addr):
 		m.add(netip.AddrFrom4([4]byte(b[2:6])))
+		if isISATAP(b) {
+			m.add(netip.AddrFrom4([4]byte(b[12:16])))
+		}
 	case teredo.Contains(addr):
 		// The server, then the client, whose bits are inverted.
 		// https://www.rfc-editor.org/rfc/rfc4380#section-4
@@ -144,8 +147,18 @@ func meaningsOf(addr netip.Addr) meanings {
 		if !early.IsUnspecified() {
 			m.add(early)
 		}
+	case isISATAP(b):
+		m.add(netip.AddrFrom4([4]byte(b[12:16])))
 	}
 	return m
+}
+
+// isISATAP reports whether the second half of b is the interface of an ISATAP router
+// or host, under whatever prefix. The two bits that may be set say where the IPv4
+// address is unique.
+// https://www.rfc-editor.org/rfc/rfc5214#section-6.1
+func isISATAP(b [16]byte) bool {
+	return b[8]&^3 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe
 }
 
 // reaches reports whether m holds addr.
@@ -168,18 +181,26 @@ var (
 )
 
 // metadata are the addresses at which clouds hand out credentials to whoever asks
-// from the machine. Those of other clouds are link-local and need no entry to be kept
-// from names; an entry keeps them from the class words.
+// from the machine. Most have a class that keeps them from names anyway; the entry
+// keeps them from the class words.
 var metadata = [...]netip.Addr{
-	netip.MustParseAddr("169.254.169.254"), // most clouds
-	netip.MustParseAddr("fd00:ec2::254"),   // AWS EC2
-	netip.MustParseAddr("169.254.170.2"),   // AWS ECS
-	netip.MustParseAddr("169.254.170.23"),  // AWS EKS
-	netip.MustParseAddr("fd00:ec2::23"),    // AWS EKS
-	netip.MustParseAddr("100.100.100.200"), // Alibaba Cloud
-	netip.MustParseAddr("168.63.129.16"),   // Azure, in a public range
-	netip.MustParseAddr("fd20:ce::254"),    // Google Cloud
-	netip.MustParseAddr("fe80::a9fe:a9fe"), // OpenStack
+	netip.MustParseAddr("169.254.169.254"),    // most clouds
+	netip.MustParseAddr("fd00:ec2::254"),      // AWS EC2
+	netip.MustParseAddr("169.254.170.2"),      // AWS ECS
+	netip.MustParseAddr("169.254.170.23"),     // AWS EKS
+	netip.MustParseAddr("fd00:ec2::23"),       // AWS EKS
+	netip.MustParseAddr("100.100.100.200"),    // Alibaba Cloud
+	netip.MustParseAddr("168.63.129.16"),      // Azure, in a public range
+	netip.MustParseAddr("fd20:ce::254"),       // Google Cloud
+	netip.MustParseAddr("fe80::a9fe:a9fe"),    // OpenStack
+	netip.MustParseAddr("fd00:c1::a9fe:a9fe"), // Oracle Cloud
+	netip.MustParseAddr("192.0.0.192"),        // Oracle Cloud at Customer
+	netip.MustParseAddr("169.254.42.42"),      // Scaleway
+	netip.MustParseAddr("fd00:42::42"),        // Scaleway
+	netip.MustParseAddr("fd00:a9fe:a9fe::1"),  // Akamai
+	netip.MustParseAddr("fd00:100::100:200"),  // Alibaba Cloud
+	netip.MustParseAddr("169.254.0.23"),       // Tencent Cloud
+	netip.MustParseAddr("169.254.10.10"),      // Tencent Cloud
 }
 
 type classRange struct {

@@ -1,10 +1,17 @@
-// Package permission decides which hosts and addresses a guest may reach or listen on.
+// Package permission decides which hosts and addresses a guest may reach or listen on,
+// and which pages a server talks to. It resolves nothing, opens nothing and depends on
+// the standard library only.
 //
-// A List is made of the values of --allow-net and --deny-net. It is asked twice about
-// a connection: CheckTarget before the host is resolved, and CheckAddr for each
-// address that the host resolved to and for the address of the connected peer. Both
-// must allow. The package resolves nothing, opens nothing and depends on the standard
-// library only.
+// A List is made of the values of --allow-net and --deny-net, never changes, and gives
+// verdicts with reasons. It is asked twice about a connection: CheckTarget before the
+// host is resolved, and CheckAddr for each address that the host resolved to and for the
+// address of the connected peer. Both must allow.
+//
+// A Grant is a List in use. It records decisions, asks a prompt where the List is
+// silent, limits connections, dials and bytes, and can be changed or revoked while
+// connections are open.
+//
+// Origins are the origins of pages that may connect to a server.
 //
 // # Rules
 //
@@ -40,7 +47,8 @@
 //
 // A rule for names never matches an address literal, and a rule for addresses never
 // matches a name before it is resolved: 127.0.0.1 does not allow localhost, nor the
-// reverse.
+// reverse. So beside AllowAll a deny rule for a name leaves its addresses, asked for as
+// such, allowed: deny them as well. Of localhost it denies the addresses too.
 //
 // # Addresses
 //
@@ -57,8 +65,8 @@
 // of their range too.
 //
 // IPv4-mapped IPv6 is IPv4, in rules and in addresses; a range of IPv6 contains no
-// IPv4. IPv4-compatible, IPv4-translated, NAT64, 6to4 and Teredo addresses are judged
-// twice: as they stand and as the IPv4 addresses that they embed. A deny rule for
+// IPv4. IPv4-compatible, IPv4-translated, NAT64, 6to4, Teredo and ISATAP addresses are
+// judged twice: as they stand and as the IPv4 addresses that they embed. A deny rule for
 // either denies, and an embedded address that is not public has to be granted as well.
 // 0.0.0.0 and :: are judged as loopback addresses in the same way, because systems
 // connect them there.
@@ -69,6 +77,42 @@
 // name the address to bind; what it embeds does not matter, because nothing is sent
 // there. Port 0, for which the system chooses, needs a rule without ports or with port
 // 0, and any deny rule that covers a port from 1024 denies it.
+//
+// # Grants
+//
+// Who dials for a guest does this, and closes the connection where an error comes back:
+//
+//	lease, err := grant.AcquireDial(ctx, host, port)     counts the dial
+//	lease.OnRevoke(func(err error) { … })                ends it, once open with 1008
+//	grant.CheckTarget(ctx, host, port).Err()
+//	grant.CheckAddr(ctx, host, addr).Err()               each address, then the peer's
+//	lease.Opened(ctx, peer)                              the connection is open
+//	lease.Count(in, out)                                 each read and write
+//	lease.Release()                                      it is closed
+//
+// Who listens calls CheckListen, AcquireListen for the listener and for each connection
+// that it accepts, and then goes on with OnRevoke.
+//
+// SetList and Revoke count from the moment at which they are called, without a gap: what
+// is being dialled is checked by the list that is current when it is connected, and what
+// is connected is checked by the new list.
+//
+// A Quota has a finite default in each field. The rate of dials counts denied ones too,
+// so it also limits how much a guest can make a Grant write into a log.
+//
+// # Prompts
+//
+// A prompt is asked where a rule is missing, and the rule is named: a name and port, or
+// the address that a name resolved to. Answers are those of the reference: yes (y) adds
+// the rule, no (n) is remembered, and all (A) allows everything but what deny rules
+// match and noes were said to. The same question is put once, however many wait for it,
+// and one question at a time. Answers last until SetList.
+//
+// # Origins
+//
+// A browser says in the Origin field which page connects, and nothing else keeps a page
+// from using its visitor's cookies. A server asks SameOrigin, then its Origins. See
+// ParseOrigins for the patterns.
 //
 // # Differences from the reference
 //
@@ -90,7 +134,10 @@
 //	zone ids                         stripped                      refused
 //	2130706433 as a target           read as 127.0.0.1             refused: the caller's URL
 //	                                                               parser makes it canonical
+//	ISATAP                           as it stands                  also what it embeds
 //	unix:, vsock:                    supported                     refused
+//	revoking                         new connections               open connections too
+//	quotas                           none                          connections, dials, bytes
 //
 // The first row is the choice that the others follow. The reference contradicts itself:
 // before resolution the more specific rule decides, after resolution a deny rule always

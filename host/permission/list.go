@@ -61,13 +61,24 @@ func parseRules(elements []string, effect effect) ([]Rule, error) {
 			rules = append(rules, r)
 		}
 	}
-	slices.SortStableFunc(rules, func(a, b Rule) int {
-		return cmp.Or(
-			cmp.Compare(a.ports.count(), b.ports.count()),
-			cmp.Compare(a.width(), b.width()),
-		)
-	})
+	slices.SortStableFunc(rules, compareRules)
 	return rules, nil
+}
+
+// compareRules orders rules by specificity.
+func compareRules(a, b Rule) int {
+	return cmp.Or(
+		cmp.Compare(a.ports.count(), b.ports.count()),
+		cmp.Compare(a.width(), b.width()),
+	)
+}
+
+// adding returns a list that allows what r does as well, because of an answer.
+func (l *List) adding(r Rule) *List {
+	r.effect, r.answered = allowing, true
+	allow := append(slices.Clone(l.allowRules()), r)
+	slices.SortStableFunc(allow, compareRules)
+	return &List{allow: allow, deny: l.denyRules()}
 }
 
 // splitElement cuts element at its commas, except inside [] and {}. Neither may hold

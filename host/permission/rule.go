@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// Rule is one entry of a List. Rules are made by Parse and AllowAll and are handed
-// out in verdicts.
+// Rule is one entry of a List. Rules are made by Parse, by AllowAll and by the answers
+// to a Grant's prompt, and are handed out in verdicts.
 type Rule struct {
 	effect effect
 	kind   kind
@@ -14,6 +14,8 @@ type Rule struct {
 	prefix netip.Prefix // kindPrefix: masked, and IPv4 where it is IPv4-mapped
 	class  class        // kindClass
 	ports  ports
+
+	answered bool // it was added by an answer to a prompt
 }
 
 // effect is what a rule does to the targets that it matches.

@@ -78,8 +78,8 @@ func endsInNumber(name string) bool {
 	return label != "" && strings.Trim(label, "0123456789") == ""
 }
 
-// checkName says what keeps name, without its last dot, from being a host name. The underscore is no letter of host names by the book, but names that
-// have it are in use.
+// checkName says what keeps name, without its last dot, from being a host name. The
+// underscore is no letter of host names by the book, but names that have it are in use.
 func checkName(name string) (why string) {
 	if len(name) > maxName {
 		return "the name is longer than " + strconv.Itoa(maxName) + " bytes"

@@ -23,6 +23,8 @@ type Verdict struct {
 // --deny-net=…", or what is wrong with the host. The reason, if any, comes first.
 func (v Verdict) Explain() string {
 	switch {
+	case v.Allowed && v.Rule != nil && v.Rule.answered:
+		return "allowed when asked, as by " + v.Rule.option()
 	case v.Allowed && v.Rule != nil:
 		return "allowed by " + v.Rule.option()
 	case v.Allowed:
@@ -30,6 +32,11 @@ func (v Verdict) Explain() string {
 	}
 	return explain(v.Reason, v.Rule, v.needs)
 }
+
+// Needs returns the allow rule that is missing. It is empty if the verdict allows, if a
+// deny rule matched, and if nothing can allow what was asked for. A verdict that needs
+// one rule may need another once it has that one.
+func (v Verdict) Needs() string { return v.needs }
 
 // Err returns nil if the verdict allows the operation and an *Error otherwise.
 func (v Verdict) Err() error {
@@ -102,6 +109,14 @@ func (v *Verdict) need(needs, reason string) {
 // refuse refuses what no rule can allow.
 func (v *Verdict) refuse(reason string) {
 	v.need("", reason)
+}
+
+// because adds to the reason.
+func (v *Verdict) because(reason string) {
+	if v.Reason != "" {
+		v.Reason += "; "
+	}
+	v.Reason += reason
 }
 
 // reason says how the i-th address of m comes into the question of v, and what kind of
