@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/wasock/wasock/host/permission"
 	"github.com/wasock/wasock/hostcalls"
 )
 
@@ -27,8 +27,13 @@ type AcceptOptions struct {
 
 	// Origins are the origins, besides the request's own, whose pages may
 	// connect: "https://example.com", "https://*.example.com", or "*" for any.
-	// A request without Origin comes from no page and is accepted.
+	// permission.ParseOrigins has the rest. A request without Origin comes from no
+	// page and is accepted.
 	Origins []string
+
+	// Listener, if set, is what the request came by. The connection then counts
+	// against its grant, and is closed with 1008 when that is revoked.
+	Listener *Listener
 
 	// Events, if set, receives the connection's events. Otherwise the caller
 	// reads.
@@ -55,7 +60,7 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 		return nil, err
 	}
 	if err := checkOrigin(r, o.Origins); err != nil {
-		http.Error(w, err.Rule, err.Status)
+		refuse(w, hostcalls.Response{}, err)
 		return nil, err
 	}
 	inst, err := h.pick()
@@ -70,12 +75,7 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 		refuse(w, response, err)
 		return nil, err
 	}
-	if r.ProtoMajor >= 2 {
-		err = c.takeStream(w, r, response)
-	} else {
-		err = c.hijack(w, response)
-	}
-	if err != nil {
+	if err := c.take(w, r, o, response); err != nil {
 		inst.free(c.handle)
 		return nil, err
 	}
@@ -90,6 +90,31 @@ func (h *Host) Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) 
 		go c.serveOpen()
 	}
 	return c, nil
+}
+
+// take makes what r came by the transport of c, if o.Listener takes one more.
+func (c *Conn) take(w http.ResponseWriter, r *http.Request, o *AcceptOptions, response hostcalls.Response) error {
+	if o.Listener != nil {
+		lease, err := o.Listener.lend(r.Context())
+		if err != nil {
+			http.Error(w, "the server takes no more connections", http.StatusServiceUnavailable)
+			return err
+		}
+		c.leased(lease)
+	}
+	take := c.hijack
+	if r.ProtoMajor >= 2 {
+		take = func(w http.ResponseWriter, response hostcalls.Response) error { return c.takeStream(w, r, response) }
+	}
+	err := take(w, response)
+	switch {
+	case c.lease == nil:
+	case err != nil:
+		c.lease.Release()
+	default:
+		c.lease.OnRevoke(c.revoke)
+	}
+	return err
 }
 
 // serveOpen tells the handler that the connection is open, and serves it.
@@ -295,47 +320,23 @@ func fieldSafe(b []byte) bool {
 // checkOrigin refuses requests of pages that are not of the same origin as the
 // request and not among allowed. Without it any page could use its visitor's
 // cookies here: CWE-1385.
-func checkOrigin(r *http.Request, allowed []string) *HandshakeError {
+func checkOrigin(r *http.Request, allowed []string) error {
 	origins := r.Header.Values("Origin")
 	if len(origins) == 0 {
 		return nil
 	}
-	refusal := &HandshakeError{Status: http.StatusForbidden, Field: "Origin", Rule: "pages of this origin may not connect"}
-	if len(origins) > 1 {
-		return refusal
+	patterns, err := permission.ParseOrigins(allowed...)
+	if err != nil {
+		return err
 	}
-	u, err := url.Parse(origins[0])
-	if err == nil && u.Host != "" && sameOrigin(r, u) {
+	// Behind a proxy that ends TLS the request's scheme is not known, and a page of
+	// either is taken for it.
+	scheme := ""
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	if len(origins) == 1 && (permission.SameOrigin(origins[0], scheme, r.Host) || patterns.Allows(origins[0])) {
 		return nil
 	}
-	for _, pattern := range allowed {
-		if originMatches(pattern, origins[0], u) {
-			return nil
-		}
-	}
-	return refusal
-}
-
-// sameOrigin reports whether a page of origin u is of the request's own origin.
-// Behind a proxy that ends TLS the request's scheme is not known, and a page of
-// either is taken for it.
-func sameOrigin(r *http.Request, u *url.URL) bool {
-	if u.Scheme != "https" && (u.Scheme != "http" || r.TLS != nil) {
-		return false
-	}
-	return strings.EqualFold(u.Host, r.Host)
-}
-
-// originMatches reports whether origin, parsed as u unless that failed, is what
-// pattern allows.
-func originMatches(pattern, origin string, u *url.URL) bool {
-	if pattern == "*" || strings.EqualFold(pattern, origin) {
-		return true
-	}
-	scheme, suffix, ok := strings.Cut(pattern, "://*.")
-	if !ok || u == nil || !strings.EqualFold(u.Scheme, scheme) {
-		return false
-	}
-	host, dot := strings.ToLower(u.Host), "."+strings.ToLower(suffix)
-	return strings.HasSuffix(host, dot) && len(host) > len(dot)
+	return &HandshakeError{Status: http.StatusForbidden, Field: "Origin", Rule: "pages of this origin may not connect"}
 }

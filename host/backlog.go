@@ -74,14 +74,20 @@ func (c *Conn) heldBack() bool {
 	return !c.backlog.empty() || c.credited && c.credit <= 0 && c.end.Load() == nil
 }
 
-// putBack puts to the backlog what the engine did not consume of the n bytes in l.
-func (c *Conn) putBack(l *lane, n int) {
-	switch rest := uint64(binary.LittleEndian.Uint32(l.result)); {
-	case rest == 0:
-	case rest > uint64(n):
-		c.inst.distrust("it gives back more than it was given")
-	default:
-		c.inst.counter.bytesReceived.Add(-rest) // it will be counted again
-		c.backlog.putBack(l.rx[n-int(rest) : n])
+// consumed counts the n bytes in l, and puts to the backlog what the engine left of
+// them.
+func (c *Conn) consumed(l *lane, n int) {
+	if c.credited {
+		rest := binary.LittleEndian.Uint32(l.result)
+		if uint64(rest) > uint64(n) {
+			c.inst.distrust("it gives back more than it was given")
+			return
+		}
+		if rest > 0 {
+			n -= int(rest)
+			c.backlog.putBack(l.rx[n : n+int(rest)])
+		}
 	}
+	c.inst.counter.bytesReceived.Add(uint64(n))
+	c.count(n, 0)
 }

@@ -24,10 +24,14 @@ func (c *Conn) linger() {
 
 // mayLinger reports whether c's transport is open still, and nobody lingers yet.
 func (c *Conn) mayLinger() bool {
+	return !c.over() && !c.stream.lingers.Swap(true)
+}
+
+// over reports whether c is finished.
+func (c *Conn) over() bool {
 	c.mu.Lock()
-	finished := c.finished
-	c.mu.Unlock()
-	return !finished && !c.stream.lingers.Swap(true)
+	defer c.mu.Unlock()
+	return c.finished
 }
 
 // leave lingers before the caller learns that the connection ended. Where the

@@ -2,6 +2,7 @@ package host
 
 import (
 	"net"
+	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -84,12 +85,15 @@ func (v HTTPVersion) String() string {
 // engine. Its methods may be called from any goroutine; at most one goroutine
 // at a time reads, the others wait for it.
 type Conn struct {
-	host        *Host
-	inst        *instance
-	tr          transport
-	request     *serverStream // tr, where it is a request that ends with its handler
-	permissions *permission.List
-	target      *target // what a client asked to connect to
+	host    *Host
+	inst    *instance
+	tr      transport
+	request *serverStream     // tr, where it is a request that ends with its handler
+	grant   *permission.Grant // a client's
+	lease   *permission.Lease // what it counts on, nil if nothing; under mu until it is open
+	spent   atomic.Bool       // the lease counts no more bytes
+	target  *target           // what a client asked to connect to
+	proxy   *url.URL          // through which; nil: directly
 
 	handle   uint32
 	server   bool
@@ -131,7 +135,6 @@ type Conn struct {
 	extensions  string              // agreed to; "": none
 	plain       atomic.Bool         // SetWriteCompression(false) was called
 	response    *hostcalls.Response // of the opening handshake, a client's, until Dial returns
-	denied      error
 	limits      *Limits
 	apart       []byte // payload to write behind the output of the call in progress
 }
@@ -349,6 +352,9 @@ func (c *Conn) finish() {
 	}
 	c.inst.free(c.handle)
 	c.host.remove(c)
+	if c.lease != nil {
+		c.lease.Release()
+	}
 	c.tellDone()
 }
 

@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 
+	"github.com/wasock/wasock/host/dialer"
 	"github.com/wasock/wasock/host/permission"
 	"github.com/wasock/wasock/hostcalls"
 )
@@ -22,12 +24,18 @@ type DialOptions struct {
 	// Subprotocols are offered, in order of preference.
 	Subprotocols []string
 
-	// Permissions take the place of Config.Permissions.
-	Permissions *permission.List
+	// Grant takes the place of Config.Grant.
+	Grant *permission.Grant
 
-	// TLS has roots, client certificates, server name and minimum version for
-	// wss. InsecureSkipVerify is refused: see InsecureHosts. Connections over HTTP/2
-	// are shared by those with the same TLS, that is the same pointer.
+	// Redirects is how many redirects are followed. Each hop is checked as the first
+	// target was. A hop to another origin gets no Header, no credentials of the URL and
+	// no client certificate; one from wss to ws is refused. Default none.
+	Redirects int
+
+	// TLS has roots, client certificates, server name, minimum version and key log
+	// for wss; dialer.Pin adds public keys. InsecureSkipVerify is refused: see
+	// InsecureHosts. Connections over HTTP/2 are shared by those with the same TLS,
+	// that is the same pointer.
 	TLS *tls.Config
 
 	// InsecureHosts are the hosts, exactly as in the URL, whose certificates are
@@ -36,6 +44,20 @@ type DialOptions struct {
 
 	// Compression is what is offered of permessage-deflate. Default nothing.
 	Compression Compression
+
+	// Proxy returns the proxy to connect through, nil for none: see dialer.ProxyURL and
+	// dialer.ProxyFromEnvironment. The target needs its permission, and the proxy one
+	// of its own. Default none. ProxyTLS is for https proxies.
+	Proxy    ProxyFunc
+	ProxyTLS *tls.Config
+
+	// Resolver resolves names. Default net.DefaultResolver.
+	Resolver dialer.Resolver
+
+	// LocalAddr is the address to connect from, and KeepAlive is TCP's. The zero
+	// values leave both to package net.
+	LocalAddr netip.Addr
+	KeepAlive net.KeepAliveConfig
 
 	// HTTPVersion is the version of HTTP for the opening handshake. Default
 	// HTTPAuto.
@@ -54,28 +76,56 @@ type DialOptions struct {
 //
 // The response is that of the opening handshake; it is returned with a
 // *HandshakeError too if the server sent one, and its body is empty. The other
-// errors are *ArgumentError for a malformed URL or option, *PermissionError for
-// a target that is not allowed, both before anything is dialled, and *DialError
-// for a transport that could not be opened.
+// errors are *ArgumentError for a malformed URL or option, *PermissionError and
+// *QuotaError for what the grant does not allow, *RevokedError if it was revoked
+// meanwhile, and *DialError for a transport that could not be opened.
 func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *http.Response, error) {
 	if o == nil {
 		o = &DialOptions{}
 	}
-	if err := o.Limits.check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, nil, err
+	}
+	for hops := 0; ; hops++ {
+		c, resp, err := h.dial(ctx, url, o)
+		if err == nil || hops == o.Redirects {
+			return c, resp, err
+		}
+		to, next, ok, err := o.redirected(url, resp, err)
+		if !ok {
+			return nil, resp, err
+		}
+		url, o = to, next
+	}
+}
+
+// check refuses options that mean nothing.
+func (o *DialOptions) check() error {
+	if err := o.Limits.check(); err != nil {
+		return err
 	}
 	if err := o.Compression.check(); err != nil {
-		return nil, nil, err
+		return err
 	}
-	if o.HTTPVersion > HTTP2 {
-		return nil, nil, &ArgumentError{Rule: "HTTPVersion is HTTPAuto, HTTP1 or HTTP2"}
+	switch {
+	case o.HTTPVersion > HTTP2:
+		return &ArgumentError{Rule: "HTTPVersion is HTTPAuto, HTTP1 or HTTP2"}
+	case o.Redirects < 0:
+		return &ArgumentError{Rule: "Redirects is not negative"}
 	}
+	return nil
+}
+
+// dial is Dial without redirects.
+func (h *Host) dial(ctx context.Context, url string, o *DialOptions) (*Conn, *http.Response, error) {
 	inst, err := h.pick()
 	if err != nil {
 		return nil, nil, err
 	}
 	c := newConn(h, inst, o.Events, &o.Limits)
-	c.permissions = o.Permissions
+	if c.grant = o.Grant; c.grant == nil {
+		c.grant = h.cfg.Grant
+	}
 	if err := c.openClient(url, o); err != nil {
 		return nil, nil, err
 	}
@@ -87,14 +137,14 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 		return nil, resp, err
 	}
 	h.dialed.Add(1)
+	c.lease.OnRevoke(c.revoke)
 	if c.handler != nil {
 		go c.serveEvents()
 	}
 	return c, resp, nil
 }
 
-// openClient has the engine check the URL and the options, and the host check
-// the permissions.
+// openClient has the engine check the URL and the options.
 func (c *Conn) openClient(url string, o *DialOptions) error {
 	record := hostcalls.AppendOpen(nil, hostcalls.Open{
 		Limits: o.Limits.record(), Compression: o.Compression.record(), URL: []byte(url),
@@ -116,8 +166,6 @@ func (c *Conn) openClient(url string, o *DialOptions) error {
 			return ErrEngineTrapped
 		}
 		return nil
-	case c.denied != nil:
-		return c.denied
 	case e == hostcalls.EINVAL:
 		return failure(append([]byte(nil), l.tx[:min(len(l.tx), maxAnswer)]...))
 	default:
@@ -128,14 +176,22 @@ func (c *Conn) openClient(url string, o *DialOptions) error {
 // establish connects, and performs the opening handshake over the version of HTTP
 // that o and the server have.
 func (c *Conn) establish(ctx context.Context, o *DialOptions) error {
-	if o.HTTPVersion == HTTP2 || o.HTTPVersion == HTTPAuto && c.target.tls {
-		return c.openShared(ctx, o)
+	if err := c.chooseProxy(o); err != nil {
+		return err
 	}
-	nc, err := c.connect(ctx, o, "http/1.1")
+	ctx, cancel, err := c.lend(ctx)
 	if err != nil {
 		return err
 	}
-	return c.openUpgrade(ctx, nc)
+	defer cancel(nil)
+	if o.HTTPVersion == HTTP2 || o.HTTPVersion == HTTPAuto && c.target.tls {
+		return revocation(ctx, c.openShared(ctx, o))
+	}
+	nc, _, err := c.connect(ctx, o, "http/1.1")
+	if err == nil {
+		err = c.openUpgrade(ctx, nc)
+	}
+	return revocation(ctx, err)
 }
 
 // openUpgrade performs the opening handshake over HTTP/1.1 on nc.

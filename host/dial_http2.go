@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 
 	"golang.org/x/net/http2"
 
+	"github.com/wasock/wasock/host/dialer"
 	"github.com/wasock/wasock/host/internal/http2client"
 	"github.com/wasock/wasock/hostcalls"
 )
@@ -23,9 +23,9 @@ const openAttempts = 3
 // openShared opens c over a stream of a shared HTTP/2 connection, or over HTTP/1.1
 // where that is all the server has and o does not ask for more.
 func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
-	key := originKey{target: *c.target, tls: o.TLS, insecure: o.insecure(c.target)}
-	permit := func(remote netip.AddrPort) error { return c.grants().CheckAddr(c.target.host, remote).Err() }
-	dial := func(ctx context.Context, protocols ...string) (net.Conn, error) {
+	key := originKey{target: *c.target, path: c.path(o), tls: o.TLS, proxyTLS: o.ProxyTLS, insecure: o.insecure(c.target)}
+	permit := func(r dialer.Route) error { return c.opened(ctx, r) }
+	dial := func(ctx context.Context, protocols ...string) (net.Conn, dialer.Route, error) {
 		return c.connect(ctx, o, protocols...)
 	}
 	force := o.HTTPVersion == HTTP2
@@ -44,7 +44,7 @@ func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
 		case requiresHTTP1(err) && !force:
 			// RFC 9113 §7: a server may not want to do this over HTTP/2.
 			c.host.http2.useHTTP1(key)
-		case attempt == openAttempts || ctx.Err() != nil:
+		case attempt == openAttempts || ctx.Err() != nil || c.over():
 			return err
 		case !http2client.Unprocessed(err) && !(l.reused && l.conn.Err() != nil && c.response == nil):
 			return err

@@ -1,12 +1,11 @@
 package host
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 
+	"github.com/wasock/wasock/host/dialer"
 	"github.com/wasock/wasock/hostcalls"
 )
 
@@ -146,27 +145,9 @@ func (e *ArgumentError) Error() string {
 	return "websocket: invalid URL: " + e.Part + ": " + e.Rule
 }
 
-// A DialError is a transport that could not be opened. Nothing was sent.
-type DialError struct {
-	Step   string // "connect", "TLS handshake" or "HTTP/2"
-	Target string // host and port
-	Err    error
-}
-
-func (e *DialError) Error() string {
-	err := e.Err
-	var oe *net.OpError
-	if e.Step == "connect" && errors.As(err, &oe) {
-		err = oe.Err // its address stands in Target already
-	}
-	s := "websocket: " + e.Step + " with " + e.Target + ": " + err.Error()
-	if errors.Is(err, context.DeadlineExceeded) {
-		s += " (the time for it ran out)"
-	}
-	return s
-}
-
-func (e *DialError) Unwrap() error { return e.Err }
+// A DialError is a transport that could not be opened. Nothing was sent. Besides the
+// dialer's, its Step may be "HTTP/2".
+type DialError = dialer.Error
 
 // failure decodes an error record of the engine's.
 func failure(b []byte) error {

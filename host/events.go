@@ -130,7 +130,6 @@ func (c *Conn) deliverInput(l *lane, n int) bool {
 // inflates is delivered where it is or, if it is to be copied, in pieces, and the
 // input that makes the next ones goes to the backlog. It unlocks mu.
 func (c *Conn) deliverPart(l *lane, n int) bool {
-	c.inst.counter.bytesReceived.Add(uint64(n))
 	c.budget = maxBatch
 	copies := c.handler == nil || c.inst.lanes.scarce()
 	r := c.limitCredit(l, copies && c.extensions != "")
@@ -255,8 +254,8 @@ func (c *Conn) rounds(l *lane, r int32, n int, f func(hostcalls.Event)) int32 {
 			return r
 		}
 		if r&hostcalls.More == 0 {
-			if c.credited && n > 0 {
-				c.putBack(l, n)
+			if n > 0 {
+				c.consumed(l, n)
 			}
 			return r
 		}

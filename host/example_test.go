@@ -15,11 +15,11 @@ func ExampleHost_Dial() {
 	defer cancel()
 
 	// A client may reach what it was granted.
-	allowed, err := permission.Parse([]string{"127.0.0.1"}, nil)
+	allowed, err := permission.Allow("127.0.0.1")
 	if err != nil {
 		panic(err)
 	}
-	h, err := host.New(ctx, host.Config{Permissions: allowed})
+	h, err := host.New(ctx, host.Config{Grant: allowed})
 	if err != nil {
 		panic(err)
 	}
@@ -101,11 +101,11 @@ func ExampleHost_Handler_events() {
 func say(url, message string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	allowed, err := permission.Parse([]string{"127.0.0.1"}, nil)
+	allowed, err := permission.Allow("127.0.0.1")
 	if err != nil {
 		return err.Error()
 	}
-	h, err := host.New(ctx, host.Config{Permissions: allowed})
+	h, err := host.New(ctx, host.Config{Grant: allowed})
 	if err != nil {
 		return err.Error()
 	}

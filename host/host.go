@@ -13,11 +13,11 @@ import (
 )
 
 // A Config is what a Host is made with. The zero value works: a client of it may
-// reach nothing until Permissions allow it.
+// reach nothing until Grant allows it.
 type Config struct {
-	// Permissions say what Dial may reach. Nil allows nothing; a server needs
-	// none. DialOptions.Permissions take their place for one connection.
-	Permissions *permission.List
+	// Grant says what Dial may reach. Nil allows nothing; a server needs none.
+	// DialOptions.Grant takes its place for one connection.
+	Grant *permission.Grant
 
 	// Instances is how many instances of the engine share the connections.
 	// Default runtime.GOMAXPROCS(0).

@@ -20,15 +20,15 @@ import (
 // to pass.
 const patience = 30 * time.Second
 
-// newHost returns a Host that may reach everything, unless cfg has permissions.
+// newHost returns a Host that may reach everything, unless cfg has a grant.
 func newHost(t testing.TB, cfg host.Config) *host.Host {
 	t.Helper()
-	if cfg.Permissions == nil {
+	if cfg.Grant == nil {
 		all, err := permission.AllowAll()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Permissions = all
+		cfg.Grant = permission.NewGrant(all, nil)
 	}
 	h, err := host.New(context.Background(), cfg)
 	if err != nil {

@@ -147,7 +147,7 @@ func FuzzHostileEngine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first byte, b []byte) {
 		g := scriptedGuest(b, "127.0.0.1", int32(l.Addr().(*net.TCPAddr).Port))
 		h, err := host.New(context.Background(), host.Config{
-			Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Permissions: allowed, Interpreter: true})
+			Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Grant: permission.NewGrant(allowed, nil), Interpreter: true})
 		if err != nil {
 			t.Fatal(err) // the script does not run before there are connections
 		}

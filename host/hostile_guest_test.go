@@ -81,7 +81,7 @@ func hostileHost(t *testing.T, g *guest, r *recorder) (*host.Host, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHost(t, host.Config{Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Permissions: p})
+	h := newHost(t, host.Config{Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Grant: permission.NewGrant(p, nil)})
 	var events host.EventHandler
 	if r != nil {
 		events = r

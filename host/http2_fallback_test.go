@@ -445,8 +445,8 @@ func TestNoConnectionToAsk(t *testing.T) {
 	o = s.options()
 	o.TLS = &tls.Config{InsecureSkipVerify: true}
 	d = startDial(t, newContext(t), h, s.url, o)
-	_ = s.connection("the client comes").Close()
 	step("verification is not switched off in general", d.wantError("verification", "InsecureHosts"), "TLS handshake")
+	s.wantNoMore("nobody is connected for it")
 
 	_ = s.l.Close()
 	step("nobody listens", startDial(t, newContext(t), h, s.url, s.options()).wantError("nobody listens", "refused"), "connect")

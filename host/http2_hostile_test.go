@@ -147,7 +147,7 @@ func hostileClient(t *testing.T, s *http2RawServer, g *guest) *host.Host {
 		t.Fatal(err)
 	}
 	g.with("conn_open", connectTo(1, guestHost, 9, int32(s.l.Addr().(*net.TCPAddr).Port), 0), op(0x1a), constant(1))
-	return newHost(t, host.Config{Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Permissions: p})
+	return newHost(t, host.Config{Engine: g.module(), Instances: 1, InstanceMemory: 16 << 20, Grant: permission.NewGrant(p, nil)})
 }
 
 // TestHostileConnectResponse has a guest that says what is not so of a response.

@@ -5,12 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wasock/wasock/host/dialer"
 	"github.com/wasock/wasock/host/internal/http2client"
 )
 
@@ -41,7 +41,9 @@ type http2Pool struct {
 // two TLS configurations cannot be compared, so they are the same by identity.
 type originKey struct {
 	target   target
+	path     path
 	tls      *tls.Config
+	proxyTLS *tls.Config
 	insecure bool
 }
 
@@ -55,7 +57,7 @@ type origin struct {
 // An http2Conn is a connection in the pool.
 type http2Conn struct {
 	*http2client.Conn
-	remote  netip.AddrPort
+	route   dialer.Route
 	looking atomic.Bool // a look is due
 	idle    *time.Timer // closes the connection; under the pool's mu
 }
@@ -76,25 +78,25 @@ type link struct {
 	reused    bool       // conn was there before
 }
 
-// A dialer connects to an origin, offering protocols by ALPN where there is TLS.
-type dialer func(ctx context.Context, protocols ...string) (net.Conn, error)
+// A dialFunc connects to an origin, offering protocols by ALPN where there is TLS.
+type dialFunc func(ctx context.Context, protocols ...string) (net.Conn, dialer.Route, error)
 
 func newHTTP2Pool(idleTimeout time.Duration) *http2Pool {
 	return &http2Pool{idleTimeout: orDefault(idleTimeout, 30*time.Second), origins: make(map[originKey]*origin)}
 }
 
 // link returns what to use for an origin: room on a connection that there is, if
-// permit allows its address to this caller as well, or a new connection, of
+// permit allows it to this caller as well, or a new connection, of
 // HTTP/1.1 if the server has no other, which with force is an error. timeout is for
 // the SETTINGS of a new one.
-func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(netip.AddrPort) error, dial dialer, timeout time.Duration) (link, error) {
+func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(dialer.Route) error, dial dialFunc, timeout time.Duration) (link, error) {
 	for {
 		l, d, mine, err := p.join(key, force, permit)
 		switch {
 		case err != nil || l.stream != nil:
 			return l, err
 		case d == nil:
-			nc, err := dial(ctx, "http/1.1")
+			nc, _, err := dial(ctx, "http/1.1")
 			return link{transport: nc}, err
 		case mine:
 			l, err := p.lead(ctx, key, force, dial, timeout)
@@ -114,7 +116,7 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 
 // join returns room on a connection; or the attempt to connect that is under way,
 // and whether it is the caller's; or nothing if HTTP/1.1 is to be used.
-func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) error) (l link, d *http2Dial, mine bool, err error) {
+func (p *http2Pool) join(key originKey, force bool, permit func(dialer.Route) error) (l link, d *http2Dial, mine bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -125,7 +127,7 @@ func (p *http2Pool) join(key originKey, force bool, permit func(netip.AddrPort) 
 		return link{}, nil, false, nil
 	}
 	for _, c := range o.conns {
-		if permit(c.remote) != nil {
+		if permit(c.route) != nil {
 			continue // the new connection's address is checked when it is made
 		}
 		if s, err := c.Reserve(); err == nil {
@@ -186,27 +188,24 @@ var (
 )
 
 // lead connects, and finds out what the server has.
-func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial dialer, timeout time.Duration) (link, error) {
+func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial dialFunc, timeout time.Duration) (link, error) {
 	protocols := []string{"h2", "http/1.1"}
 	if force {
 		protocols = protocols[:1]
 	}
-	nc, err := dial(ctx, protocols...)
+	nc, route, err := dial(ctx, protocols...)
 	if err != nil {
 		return link{}, err
 	}
 	if tc, ok := nc.(*tls.Conn); ok && tc.ConnectionState().NegotiatedProtocol != "h2" {
 		if force {
 			_ = nc.Close()
-			return link{}, &DialError{"HTTP/2", key.target.String(), errNoHTTP2}
+			return link{}, &DialError{Step: "HTTP/2", Target: key.target.String(), Err: errNoHTTP2}
 		}
 		p.useHTTP1(key)
 		return link{transport: nc}, nil
 	}
-	c := &http2Conn{}
-	if ap, err := netip.ParseAddrPort(nc.RemoteAddr().String()); err == nil {
-		c.remote = ap
-	}
+	c := &http2Conn{route: route}
 	c.Conn = http2client.New(nc, http2client.Config{HeaderListSize: http2HeadLimit, FieldCount: http2HeadLimit / 32, Changed: func() {
 		if !c.looking.Swap(true) {
 			go p.look(key, c)
@@ -226,12 +225,12 @@ func (p *http2Pool) lead(ctx context.Context, key originKey, force bool, dial di
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
 		return link{}, &HandshakeError{Rule: "the server's HTTP/2 SETTINGS did not come within HandshakeTimeout"}
 	case err != nil:
-		return link{}, &DialError{"HTTP/2", key.target.String(), err}
+		return link{}, &DialError{Step: "HTTP/2", Target: key.target.String(), Err: err}
 	case force:
-		return link{}, &DialError{"HTTP/2", key.target.String(), errNoExtendedConnect}
+		return link{}, &DialError{Step: "HTTP/2", Target: key.target.String(), Err: errNoExtendedConnect}
 	}
 	p.useHTTP1(key)
-	nc, err = dial(ctx, "http/1.1")
+	nc, _, err = dial(ctx, "http/1.1")
 	if err != nil {
 		return link{}, &fallbackError{errNoExtendedConnect, err}
 	}

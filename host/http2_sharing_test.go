@@ -339,7 +339,7 @@ func TestSharedConnectionIsAuthorized(t *testing.T) {
 			t.Fatal(err)
 		}
 		o := s.options()
-		o.Permissions = permissions
+		o.Grant = permission.NewGrant(permissions, nil)
 		err = startDial(t, newContext(t), h, url, o).wantError(x.name, x.word)
 		var pe *host.PermissionError
 		if !errors.As(err, &pe) {
@@ -355,7 +355,7 @@ func TestSharedConnectionIsAuthorized(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := s.options()
-	o.Permissions = permissions
+	o.Grant = permission.NewGrant(permissions, nil)
 	d = startDial(t, newContext(t), h, url, o)
 	st = p.wantRequest("who is allowed both shares it")
 	st.head(false, ":status", "200")

@@ -16,8 +16,8 @@ type Limits struct {
 	// fragments together. Default 16 MiB.
 	MessageLimit int64
 
-	// PartLimit is the most fragments of fewer than 4 KiB of one received message.
-	// Default 1,024.
+	// PartLimit is the most fragments of fewer than 4 KiB of one received message; of
+	// fewer than 128 bytes if it is compressed. Default 1,024.
 	PartLimit int
 
 	// ControlLimit is the most control frames received within ControlWindow.

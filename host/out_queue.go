@@ -69,6 +69,13 @@ func (c *Conn) write(bufs [][]byte) {
 	if o.err != nil {
 		return
 	}
+	if c.lease != nil {
+		n := 0
+		for _, b := range bufs {
+			n += len(b)
+		}
+		c.count(0, n)
+	}
 	if !o.flushing {
 		var err error
 		if bufs, err = c.tr.tryWrite(bufs); err != nil {

@@ -58,7 +58,11 @@ func TestPermissions(t *testing.T) {
 		{"credentials are not told", all, parse("127.0.0.2", ""), "ws://user:secret@" + address + "/?token=secret", []string{"needs --allow-net=" + address}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			c, resp, err := x.h.Dial(newContext(t), x.url, &host.DialOptions{Permissions: x.p})
+			o := &host.DialOptions{}
+			if x.p != nil {
+				o.Grant = permission.NewGrant(x.p, nil)
+			}
+			c, resp, err := x.h.Dial(newContext(t), x.url, o)
 			var pe *host.PermissionError
 			if c != nil || resp != nil || !errors.As(err, &pe) {
 				t.Fatalf("got %T %v, want a *PermissionError", err, err)

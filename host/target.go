@@ -2,20 +2,14 @@ package host
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 
-	"github.com/wasock/wasock/host/permission"
+	"github.com/wasock/wasock/host/dialer"
 )
-
-// A PermissionError is a target that the permissions do not allow. It names the
-// rule that is missing, or the one that denied.
-type PermissionError = permission.Error
 
 // A target is what a connection is made to, as the engine parsed it from a URL.
 type target struct {
@@ -39,83 +33,63 @@ func (t *target) name() string { return strings.Trim(t.host, "[]") }
 
 func (t *target) String() string { return net.JoinHostPort(t.name(), strconv.Itoa(int(t.port))) }
 
-// checkTarget checks t against the permissions of one connection, or the host's.
-func (h *Host) checkTarget(p *permission.List, t *target) error {
-	if p == nil {
-		p = h.cfg.Permissions
-	}
-	return p.CheckTarget(t.host, t.port).Err()
+func (t *target) dialer() dialer.Target { return dialer.Target{Host: t.host, Port: t.port, TLS: t.tls} }
+
+// A path is the way to a target: what connections have in common that may be shared,
+// besides TLS.
+type path struct {
+	proxy string // its URL, "" for none
+	local netip.Addr
 }
 
-// grants returns the permissions that hold for c.
-func (c *Conn) grants() *permission.List {
-	if c.permissions != nil {
-		return c.permissions
+// chooseProxy asks for the proxy to c's target, once for all of its attempts.
+func (c *Conn) chooseProxy(o *DialOptions) (err error) {
+	if o.Proxy == nil {
+		return nil
 	}
-	return c.host.cfg.Permissions
+	if c.proxy, err = o.Proxy(c.target.dialer()); err != nil {
+		return &DialError{Step: "proxy", Target: c.target.String(), Err: err}
+	}
+	return nil
 }
 
-// connect opens a transport to c's target: connected to an address that the
-// permissions allow, and behind TLS, with protocols offered by ALPN, where the
-// engine asked for that.
-func (c *Conn) connect(ctx context.Context, o *DialOptions, protocols ...string) (net.Conn, error) {
-	t := c.target
-	permissions := c.grants()
-	d := net.Dialer{
-		Timeout: o.Limits.connectTimeout(),
-		// Called with each address in turn, after resolution and before the
-		// connection: there is no second resolution that could differ.
-		ControlContext: func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			addr, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return err
-			}
-			return permissions.CheckAddr(t.host, addr).Err()
-		},
+// path returns the way to c's target.
+func (c *Conn) path(o *DialOptions) path {
+	p := path{local: o.LocalAddr}
+	if c.proxy != nil {
+		p.proxy = c.proxy.String()
 	}
-	nc, err := d.DialContext(ctx, "tcp", t.String())
-	if err != nil {
-		var denied *PermissionError
-		if errors.As(err, &denied) {
-			return nil, denied
+	return p
+}
+
+// connect opens a transport to c's target: connected to an address that the grant
+// allows, and behind TLS, with protocols offered by ALPN, where the engine asked for
+// that.
+func (c *Conn) connect(ctx context.Context, o *DialOptions, protocols ...string) (net.Conn, dialer.Route, error) {
+	d := dialer.Dialer{
+		Permissions: c.grant, Resolver: o.Resolver,
+		Proxy: dialer.ProxyURL(c.proxy), LocalAddr: o.LocalAddr, KeepAlive: o.KeepAlive,
+		ConnectTimeout: o.Limits.connectTimeout(), TLSTimeout: o.Limits.tlsTimeout(),
+		TLS: o.TLS, InsecureHosts: o.InsecureHosts, ProxyTLS: o.ProxyTLS, Logger: c.host.logger,
+	}
+	nc, route, err := d.DialRoute(ctx, c.target.dialer(), protocols...)
+	if err == nil {
+		if err = c.opened(ctx, route); err != nil {
+			_ = nc.Close()
 		}
-		return nil, &DialError{"connect", t.String(), err}
 	}
-	if !t.tls {
-		return nc, nil
-	}
-	tc, err := c.secure(ctx, nc, o, protocols)
 	if err != nil {
-		_ = nc.Close()
-		return nil, &DialError{"TLS handshake", t.String(), err}
+		return nil, dialer.Route{}, err
 	}
-	return tc, nil
+	return nc, route, nil
 }
 
-// secure does the TLS handshake with the target over nc.
-func (c *Conn) secure(ctx context.Context, nc net.Conn, o *DialOptions, protocols []string) (net.Conn, error) {
-	cfg := &tls.Config{}
-	if o.TLS != nil {
-		cfg = o.TLS.Clone()
+// opened tells c's lease where c goes, and fails if it may not.
+func (c *Conn) opened(ctx context.Context, r dialer.Route) error {
+	if r.Proxy != "" {
+		return c.lease.OpenedThrough(ctx, r.Proxy, r.Remote, r.Target)
 	}
-	if cfg.InsecureSkipVerify {
-		return nil, errSkipVerify
-	}
-	if cfg.ServerName == "" {
-		cfg.ServerName = c.target.name()
-	}
-	if o.insecure(c.target) {
-		cfg.InsecureSkipVerify = true
-		c.host.logger.Warn("websocket: TLS certificate is not verified", "target", c.target.String())
-	}
-	cfg.NextProtos = protocols
-	ctx, cancel := context.WithTimeout(ctx, o.Limits.tlsTimeout())
-	defer cancel()
-	tc := tls.Client(nc, cfg)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return nil, err
-	}
-	return tc, nil
+	return c.lease.Opened(ctx, r.Remote)
 }
 
 // insecure reports whether t is one of InsecureHosts.
@@ -128,4 +102,5 @@ func (o *DialOptions) insecure(t *target) bool {
 	return false
 }
 
-var errSkipVerify = errors.New("TLS verification is switched off only by name: use DialOptions.InsecureHosts")
+// A ProxyFunc says which proxy a target is to be reached through, nil for none.
+type ProxyFunc = func(dialer.Target) (*url.URL, error)

@@ -32,7 +32,7 @@ type Config struct {
 	MessageLimit int64
 
 	// PartLimit is the most fragments of fewer than 4 KiB, empty ones included, of
-	// one received message. Default 1,024.
+	// one received message; of fewer than 128 bytes if it is encoded. Default 1,024.
 	PartLimit int
 
 	// ControlLimit is the most Ping and Pong frames received within ControlWindow.

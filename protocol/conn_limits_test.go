@@ -104,6 +104,25 @@ func TestPartLimit(t *testing.T) {
 	})
 }
 
+// Fragments of compressed messages are shorter: those that count are the ones that are
+// out of proportion.
+func TestPartLimitOfCompressed(t *testing.T) {
+	blocks := strings.Repeat("\x00\x00\x00\xff\xff", 100)
+	for _, size := range []int{127, 128} {
+		c := newDeflateConn(t, Server, deflateParams{}, Compression{})
+		c.Conn.cfg.PartLimit = 2
+		c.receiveFrame(0x42, blocks[:size])
+		c.receiveFrame(0x00, blocks[size:2*size])
+		c.wantState("two are allowed", StateOpen)
+		c.receiveFrame(0x00, blocks[2*size:3*size])
+		if size == 128 {
+			c.wantState("of 128 bytes they do not count", StateOpen)
+			continue
+		}
+		c.wantFailed("of 127 they do", CodePolicyViolation, &LimitError{CodePolicyViolation, "PartLimit", 2, 3})
+	}
+}
+
 // TestEmptyFragments: CVE class "too many or empty fragments".
 func TestEmptyFragments(t *testing.T) {
 	wire := append(octets("01 00"), make([]byte, 2*65536)...)

@@ -8,7 +8,10 @@ import (
 // freePart is the length from which on a fragment does not count against PartLimit:
 // libraries that write through a buffer of 4 KiB make such fragments of any message,
 // and what is limited is the work that is out of proportion to the payload.
-const freePart = 4 << 10
+const (
+	freePart        = 4 << 10
+	freeEncodedPart = 128 // compress/flate, and so coder/websocket, flushes every 240 bytes
+)
 
 // unlimitedCredit is the credit of a Conn whose consumer has not limited it.
 const unlimitedCredit = 1 << 62
@@ -197,7 +200,11 @@ func (c *Conn) checkHeader(h *Header) error {
 			in.kind = KindText
 		}
 	}
-	if h.Length < freePart {
+	free := uint64(freePart)
+	if in.encoded {
+		free = freeEncodedPart
+	}
+	if h.Length < free {
 		if in.parts++; in.parts > c.cfg.PartLimit {
 			return &LimitError{CodePolicyViolation, "PartLimit", uint64(c.cfg.PartLimit), uint64(in.parts)}
 		}

@@ -37,11 +37,11 @@ func readmeServer() {
 func readmeClient() {
 	ctx := context.Background()
 
-	allow, err := permission.Parse([]string{"echo.example.com:443"}, nil)
+	grant, err := permission.Allow("echo.example.com:443")
 	if err != nil {
 		log.Fatal(err)
 	}
-	h, err := host.New(ctx, host.Config{Permissions: allow}) // the default allows nothing
+	h, err := host.New(ctx, host.Config{Grant: grant}) // the default allows nothing
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -129,7 +129,23 @@ type Dialer struct {
 // and an *Error if the connection could not be opened. It matches context.Canceled or
 // context.DeadlineExceeded where ctx or a timeout is why. Nothing is left open then.
 func (d *Dialer) Dial(ctx context.Context, t Target, protocols ...string) (net.Conn, error) {
+	conn, _, err := d.dial(ctx, t, ip4|ip6, protocols)
+	return conn, err
+}
+
+// DialRoute is Dial for a caller that is to know how the connection got there.
+func (d *Dialer) DialRoute(ctx context.Context, t Target, protocols ...string) (net.Conn, Route, error) {
 	return d.dial(ctx, t, ip4|ip6, protocols)
+}
+
+// A Route is how a connection got to its target.
+type Route struct {
+	Remote netip.AddrPort // what the socket is connected to: the target, or the proxy
+	Proxy  string         // the proxy's host, empty if there is none
+
+	// Target is the address that the proxy was told to connect to. It is zero if the
+	// proxy was told a name, and without a proxy.
+	Target netip.Addr
 }
 
 // DialContext connects to address, a host and a port number, without TLS: whoever is
@@ -141,7 +157,8 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, &Error{Step: "connect", Target: redact(address), Err: err}
 	}
-	return d.dial(ctx, t, f, nil)
+	conn, _, err := d.dial(ctx, t, f, nil)
+	return conn, err
 }
 
 // DialTLSContext is DialContext with TLS, for which the protocols in TLS.NextProtos are
@@ -157,7 +174,8 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, address string) (n
 	if d.TLS != nil {
 		protocols = d.TLS.NextProtos
 	}
-	return d.dial(ctx, t, f, protocols)
+	conn, _, err := d.dial(ctx, t, f, protocols)
+	return conn, err
 }
 
 // CheckReuse checks whether the permissions allow to use, for t, a connection that Dial
@@ -200,32 +218,39 @@ func (d *Dialer) check(t Target) error {
 }
 
 // dial opens a connection to t, whose own addresses are of family f.
-func (d *Dialer) dial(ctx context.Context, t Target, f family, protocols []string) (net.Conn, error) {
+func (d *Dialer) dial(ctx context.Context, t Target, f family, protocols []string) (net.Conn, Route, error) {
 	if err := d.check(t); err != nil {
-		return nil, err
+		return nil, Route{}, err
 	}
 	if err := d.permissions().CheckTarget(ctx, t.Host, t.Port).Err(); err != nil {
-		return nil, err
+		return nil, Route{}, err
 	}
 	e, err := newEndpoint(t.Host, t.Port)
 	if err != nil {
-		return nil, &Error{Step: "resolve", Target: t.String(), Err: err}
+		return nil, Route{}, &Error{Step: stepResolve, Target: t.String(), Err: err}
 	}
 	server, err := d.proxyFor(t)
 	if err != nil {
-		return nil, err
+		return nil, Route{}, err
 	}
 	g := &dialing{Dialer: d, target: e, proxy: server, left: cmp.Or(d.ConnectTimeout, 30*time.Second)}
 	var conn net.Conn
 	if server == nil {
 		conn, err = g.connectTo(ctx, &g.target, f&d.localFamily())
 	} else {
+		g.route.Proxy, g.route.Target = server.host, e.addr
 		conn, err = g.tunnel(ctx, f)
 	}
-	if err != nil || !t.TLS {
-		return conn, err
+	if err != nil {
+		return nil, Route{}, err
 	}
-	return g.secure(ctx, conn, slices.Clone(protocols))
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		g.route.Remote = a.AddrPort()
+	}
+	if t.TLS {
+		conn, err = g.secure(ctx, conn, slices.Clone(protocols))
+	}
+	return conn, g.route, err
 }
 
 // parseAddress parses what functions of package net take.

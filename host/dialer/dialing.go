@@ -19,6 +19,7 @@ type dialing struct {
 	target endpoint
 	proxy  *proxyServer  // nil: none
 	left   time.Duration // of ConnectTimeout
+	route  Route
 }
 
 // budget returns a context that ends with what is left of ConnectTimeout, and a

@@ -84,10 +84,10 @@ func describe(err error) string {
 	if errors.As(err, &de) {
 		return printable(de.Err)
 	}
-	for oe := (*net.OpError)(nil); errors.As(err, &oe) && oe.Err != nil && oe.Op != tlsAlert; {
+	for oe, ok := err.(*net.OpError); ok && oe.Err != nil && oe.Op != tlsAlert; oe, ok = err.(*net.OpError) {
 		err = oe.Err
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return "the peer closed the connection"
 	}
 	// Package proxy says the first two words of every refusal.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/net/proxy"
@@ -227,6 +228,7 @@ func readHead(conn net.Conn) ([]byte, error) {
 // closed unless it is returned.
 func (g *dialing) socksRace(ctx context.Context, conn net.Conn, addrs []netip.AddrPort) (net.Conn, error) {
 	server := conn.RemoteAddr().(*net.TCPAddr).AddrPort() // connectAddr returns no others
+	tunnels := make([]net.Conn, len(addrs))
 	tunnel, errs := race(ctx, len(addrs), proxyAttemptDelay, func(ctx context.Context, i int) (net.Conn, error) {
 		conn := conn
 		if i > 0 {
@@ -239,11 +241,13 @@ func (g *dialing) socksRace(ctx context.Context, conn net.Conn, addrs []netip.Ad
 			_ = conn.Close()
 			return nil, err
 		}
+		tunnels[i] = conn
 		return conn, nil
 	})
 	if tunnel == nil {
 		return nil, attemptsError(&g.target, addrs, errs)
 	}
+	g.route.Target = addrs[slices.Index(tunnels, tunnel)].Addr()
 	return tunnel, nil
 }
 

@@ -218,7 +218,7 @@ func TestInflateErrors(t *testing.T) {
 				if !bytes.HasPrefix([]byte("a"), out) {
 					t.Errorf("%s: %q came before the error", test.name, out)
 				}
-			z.Resume()
+				z.Resume()
 				if again, n, more, err := z.Inflate(nil, wire); len(again) != 0 || n != 0 || more || err != test.err || z.AtBoundary() {
 					t.Errorf("%s: after the error it goes on", test.name)
 				}
@@ -464,7 +464,7 @@ func TestInflaterAllocatesNothing(t *testing.T) {
 		at := 0
 		send := func(n int) {
 			b := append(d.AppendLast(wire, text[at:at+n]), 0x00, 0x00, 0xff, 0xff)
-		z.Resume()
+			z.Resume()
 			if out, _, _, err := z.Inflate(buf, b); err != nil || !bytes.Equal(out, text[at:at+n]) {
 				t.Fatal(len(out), err)
 			}

@@ -73,7 +73,7 @@ var closings = append(closingsWith(
 			c.must("send", way.from.send(c.ctx, text, []byte("open")))
 			c.wantMessage(way.name, way.to, text, []byte("open"))
 		}
-		r.reset()
+		r.Reset()
 		c.wantEvent("we hear no Close frame", p.ours, closedWithout)
 		c.wantEvent("nor do they", p.theirs, closedWithout)
 	}},

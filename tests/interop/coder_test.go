@@ -10,12 +10,28 @@ import (
 	"sync/atomic"
 
 	"github.com/coder/websocket"
+
+	"github.com/wasock/wasock/tests/peers/deflated"
 )
 
 var coderLibrary = library{name: "coder", peer: coderPeer{}, ways: ways{
 	answers:     func(code int, reason string) (int, string) { return code, reason },
 	hidesReason: true, // of the answer that Close reads
-}}
+}, compression: coderCompression}
+
+var coderCompression = compression{
+	settings: []setting{
+		{"takeover", upTo(true, 15), upTo(true, 15), "permessage-deflate", "permessage-deflate", every},
+		{"no takeover", upTo(false, 15), upTo(false, 15), noTakeover, noTakeover, every},
+		{"no takeover for us", upTo(false, 15), upTo(true, 15), noTakeover, noTakeover, every},
+		{"no takeover for them", upTo(true, 15), upTo(false, 15), noTakeover, noTakeover, every},
+		{"9 bits for us", upTo(true, 9), upTo(true, 15), "", "", every},
+	},
+	lacks: []string{
+		"takeover in one direction: CompressionMode is for both (compress.go)",
+		"window bits: it has 15, and declines and does not offer less (accept.go, dial.go)",
+	},
+}
 
 type coderPeer struct{}
 
@@ -24,6 +40,7 @@ func (coderPeer) dial(ctx context.Context, url string, roots *x509.CertPool, o o
 	cc, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 		HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}},
 		HTTPHeader: o.header, Subprotocols: o.subprotocols, OnPingReceived: c.onPing,
+		CompressionMode: coderMode(o.deflate), CompressionThreshold: coderThreshold,
 	})
 	if err != nil {
 		return nil, response, err
@@ -36,12 +53,28 @@ func (coderPeer) accept(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	for name, values := range o.header {
 		w.Header()[name] = values
 	}
-	cc, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: o.subprotocols, OnPingReceived: c.onPing})
+	cc, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: o.subprotocols, OnPingReceived: c.onPing,
+		CompressionMode: coderMode(o.deflate), CompressionThreshold: coderThreshold,
+	})
 	if err != nil {
 		return nil, err
 	}
 	return c.start(ctx, cc, o), nil
 }
+
+func coderMode(most *deflated.Agreement) websocket.CompressionMode {
+	switch {
+	case most == nil:
+		return websocket.CompressionDisabled
+	case most.Client.Takeover:
+		return websocket.CompressionContextTakeover
+	}
+	return websocket.CompressionNoContextTakeover
+}
+
+// coderThreshold is more than what sendPlain begins with.
+const coderThreshold = 2
 
 type coderConn struct {
 	*inbox
@@ -104,6 +137,12 @@ func (c *coderConn) subprotocol() string { return c.c.Subprotocol() }
 
 func (c *coderConn) send(ctx context.Context, k kind, p []byte) error {
 	return c.c.Write(ctx, coderType(k), p)
+}
+
+// sendPlain relies on what is first written to a Writer: a message that begins with
+// less than the threshold is not compressed.
+func (c *coderConn) sendPlain(ctx context.Context, k kind, p []byte) error {
+	return c.sendFragments(ctx, k, p, coderThreshold-1, nil)
 }
 
 func (c *coderConn) sendFragments(ctx context.Context, k kind, p []byte, size int, between func() error) error {

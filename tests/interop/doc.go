@@ -3,5 +3,7 @@
 //
 // A library is a peer and what is particular about it, in a file of its own; ours
 // is two peers, one for each style of reading. Each conversation is held by every
-// library with each of ours in each role. Run it with -v for the matrix.
+// library with each of ours in each role. Those about permessage-deflate are of
+// package deflated, and are held with every setting of a library. Run it with -v for
+// the matrices.
 package interop

@@ -11,13 +11,31 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-var gorillaLibrary = library{name: "gorilla", peer: gorillaPeer{}}
+var gorillaLibrary = library{name: "gorilla", peer: gorillaPeer{}, compression: gorillaCompression}
+
+var gorillaCompression = compression{
+	settings: []setting{
+		{"no takeover", upTo(false, 15), upTo(false, 15), noTakeover, noTakeover, every},
+		{"takeover for us", upTo(true, 15), upTo(true, 15), noTakeover, noTakeover, every},
+
+		// https://www.rfc-editor.org/rfc/rfc7692.html#section-7.1.2.1 has a server
+		// that accepts a limit of its window answer it; Upgrade of
+		// https://github.com/gorilla/websocket/blob/v1.5.3/server.go answers the same
+		// to every offer. Its client does not offer to be limited.
+		{"9 bits for us", upTo(false, 9), upTo(false, 15), notObeyed, "", every},
+	},
+	lacks: []string{
+		"takeover: its compressor keeps nothing (compression.go)",
+		"window bits: it has 15 and knows no parameter for them (compression.go, server.go)",
+	},
+}
 
 type gorillaPeer struct{}
 
 func (gorillaPeer) dial(ctx context.Context, url string, roots *x509.CertPool, o options) (conn, *http.Response, error) {
 	d := websocket.Dialer{
 		TLSClientConfig: &tls.Config{RootCAs: roots}, Subprotocols: o.subprotocols, WriteBufferSize: o.frameSize,
+		EnableCompression: o.deflate != nil,
 	}
 	gc, response, err := d.DialContext(ctx, url, o.header)
 	if err != nil {
@@ -27,7 +45,7 @@ func (gorillaPeer) dial(ctx context.Context, url string, roots *x509.CertPool, o
 }
 
 func (gorillaPeer) accept(_ context.Context, w http.ResponseWriter, r *http.Request, o options) (conn, error) {
-	u := websocket.Upgrader{Subprotocols: o.subprotocols, WriteBufferSize: o.frameSize}
+	u := websocket.Upgrader{Subprotocols: o.subprotocols, WriteBufferSize: o.frameSize, EnableCompression: o.deflate != nil}
 	gc, err := u.Upgrade(w, r, o.header)
 	if err != nil {
 		return nil, err
@@ -92,6 +110,12 @@ func (c *gorillaConn) subprotocol() string { return c.c.Subprotocol() }
 
 func (c *gorillaConn) send(_ context.Context, k kind, p []byte) error {
 	return c.c.WriteMessage(gorillaType(k), p)
+}
+
+func (c *gorillaConn) sendPlain(ctx context.Context, k kind, p []byte) error {
+	c.c.EnableWriteCompression(false)
+	defer c.c.EnableWriteCompression(true)
+	return c.send(ctx, k, p)
 }
 
 // sendFragments relies on a write buffer of size bytes: a frame is written each

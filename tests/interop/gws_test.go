@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/lxzan/gws"
+
+	"github.com/wasock/wasock/tests/peers/deflated"
 )
 
 var gwsLibrary = library{name: "gws", peer: gwsPeer{}, ways: ways{
@@ -41,7 +43,7 @@ var gwsLibrary = library{name: "gws", peer: gwsPeer{}, ways: ways{
 
 	oneValuePerField: true, // WithExtraHeader of upgrader.go
 	acceptsAnyOrigin: true, // it leaves it to ServerOption.Authorize
-}}
+}, compression: gwsCompression}
 
 type gwsPeer struct{}
 
@@ -56,7 +58,7 @@ func (gwsPeer) dial(_ context.Context, url string, roots *x509.CertPool, o optio
 	c := newGWSConn()
 	gc, response, err := gws.NewClient(c, &gws.ClientOption{
 		Addr: url, RequestHeader: header, TlsConfig: &tls.Config{RootCAs: roots},
-		ReadMaxPayloadSize: o.readLimit, Logger: noLog{},
+		ReadMaxPayloadSize: o.readLimit, Logger: noLog{}, PermessageDeflate: gwsDeflate(o.deflate),
 	})
 	if err != nil {
 		return nil, response, err
@@ -68,11 +70,23 @@ func (gwsPeer) accept(_ context.Context, w http.ResponseWriter, r *http.Request,
 	c := newGWSConn()
 	gc, err := gws.NewUpgrader(c, &gws.ServerOption{
 		SubProtocols: o.subprotocols, ResponseHeader: o.header, ReadMaxPayloadSize: o.readLimit, Logger: noLog{},
+		PermessageDeflate: gwsDeflate(o.deflate),
 	}).Upgrade(w, r)
 	if err != nil {
 		return nil, err
 	}
 	return c.start(gc), nil
+}
+
+func gwsDeflate(most *deflated.Agreement) gws.PermessageDeflate {
+	if most == nil {
+		return gws.PermessageDeflate{}
+	}
+	return gws.PermessageDeflate{
+		Enabled: true, Threshold: 1, PoolSize: 1,
+		ClientContextTakeover: most.Client.Takeover, ClientMaxWindowBits: most.Client.Bits,
+		ServerContextTakeover: most.Server.Takeover, ServerMaxWindowBits: most.Server.Bits,
+	}
 }
 
 // noLog is a gws.Logger.
@@ -127,6 +141,10 @@ func (c *gwsConn) subprotocol() string { return c.c.SubProtocol() }
 func (c *gwsConn) send(_ context.Context, k kind, p []byte) error {
 	return c.c.WriteMessage(gwsOpcode(k), p)
 }
+
+// sendPlain has no way: what is compressed goes by a threshold for all messages, and
+// with context takeover everything is.
+func (c *gwsConn) sendPlain(context.Context, kind, []byte) error { return errCannot }
 
 func gwsOpcode(k kind) gws.Opcode {
 	if k == text {

@@ -41,7 +41,10 @@ func join(tables ...[]conversation) (all []conversation) {
 
 func TestInterop(t *testing.T) {
 	startHost(t)
-	var m matrix
+	m := matrix{number: "schemes that passed"}
+	for _, conv := range conversations {
+		m.conversations = append(m.conversations, conv.name)
+	}
 	for _, lib := range libraries {
 		t.Run(lib.name, func(t *testing.T) {
 			for _, r := range roles {

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -9,8 +10,12 @@ import (
 
 // A matrix is what became of each conversation, by library and role.
 type matrix struct {
+	conversations []string
+	number        string // what a cell's number is
+
 	mu    sync.Mutex
 	cells map[cell]tally
+	notes []string
 }
 
 type cell struct{ conversation, library, role string }
@@ -36,8 +41,17 @@ func (m *matrix) record(conversation, library, role string, t *testing.T) {
 	m.cells[at] = n
 }
 
-// String returns a table: for each library a column for each role, in it how
-// many schemes passed, - for skipped, F for failed.
+// note adds a line below the table, once.
+func (m *matrix) note(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Contains(m.notes, line) {
+		m.notes = append(m.notes, line)
+	}
+}
+
+// String returns a table: for each library a column for each role, in it how often
+// the conversation passed, - for skipped, F for failed.
 func (m *matrix) String() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,24 +60,24 @@ func (m *matrix) String() string {
 	for i, r := range roles {
 		fmt.Fprintf(&b, "%d: we are %s\n", i+1, r.name)
 	}
-	fmt.Fprintf(&b, "%-48s", "\nconversation (schemes that passed, - skipped)")
+	fmt.Fprintf(&b, "%-48s", "\nconversation ("+m.number+", - skipped)")
 	for _, lib := range libraries {
-		fmt.Fprintf(&b, "  %-*s", 2*len(roles), lib.name)
+		fmt.Fprintf(&b, "  %-*s", 3*len(roles), lib.name)
 	}
 	fmt.Fprintf(&b, "\n%-48s", "")
 	for range libraries {
 		b.WriteString("  ")
 		for i := range roles {
-			fmt.Fprintf(&b, "%d ", i+1)
+			fmt.Fprintf(&b, "%-3d", i+1)
 		}
 	}
-	for _, conv := range conversations {
-		fmt.Fprintf(&b, "\n%-48s", conv.name)
+	for _, conv := range m.conversations {
+		fmt.Fprintf(&b, "\n%-48s", conv)
 		for _, lib := range libraries {
 			b.WriteString("  ")
 			for _, r := range roles {
-				n := m.cells[cell{conv.name, lib.name, r.name}]
-				b.WriteString(n.String() + " ")
+				n := m.cells[cell{conv, lib.name, r.name}]
+				fmt.Fprintf(&b, "%-3s", n)
 				sum.passed += n.passed
 				sum.skipped += n.skipped
 				sum.failed += n.failed
@@ -71,6 +85,9 @@ func (m *matrix) String() string {
 		}
 	}
 	fmt.Fprintf(&b, "\n%d passed, %d skipped, %d failed", sum.passed, sum.skipped, sum.failed)
+	for _, note := range m.notes {
+		b.WriteString("\n  " + note)
+	}
 	return b.String()
 }
 

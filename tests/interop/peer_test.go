@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+
+	"github.com/wasock/wasock/tests/peers/deflated"
 )
 
 // A peer opens and accepts connections with one library.
@@ -28,6 +30,10 @@ type options struct {
 	readLimit    int         // bytes of a message
 	partLimit    int         // fragments of a message
 	frameSize    int         // what sendFragments will be called with
+
+	// deflate is the most that the end is willing to do of permessage-deflate, with
+	// messages of any length but 0. Nil is nothing.
+	deflate *deflated.Agreement
 }
 
 // A conn is one end of a connection. One goroutine at a time sends.
@@ -37,6 +43,9 @@ type conn interface {
 	// send sends a message in one frame. Text may be other than UTF-8 if the
 	// library lets it.
 	send(ctx context.Context, k kind, p []byte) error
+
+	// sendPlain sends a message without compression.
+	sendPlain(ctx context.Context, k kind, p []byte) error
 
 	// sendFragments sends a message in frames of size bytes, and calls between
 	// in between.
@@ -180,6 +189,7 @@ type library struct {
 	name string
 	peer
 	ways
+	compression
 }
 
 // ways are what a library does otherwise than the rest. The zero value is what

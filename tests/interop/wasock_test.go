@@ -11,6 +11,7 @@ import (
 
 	"github.com/wasock/wasock/host"
 	"github.com/wasock/wasock/host/permission"
+	"github.com/wasock/wasock/tests/peers/deflated"
 )
 
 // ourHost carries our end of every conversation, as one program would.
@@ -22,7 +23,7 @@ func startHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ourHost, err = host.New(t.Context(), host.Config{Permissions: loopback}); err != nil {
+	if ourHost, err = host.New(t.Context(), host.Config{Grant: permission.NewGrant(loopback, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -42,7 +43,7 @@ func (p wasockPeer) dial(ctx context.Context, url string, roots *x509.CertPool, 
 	c := p.newConn()
 	d := &host.DialOptions{
 		Header: o.header, Subprotocols: o.subprotocols, TLS: &tls.Config{RootCAs: roots},
-		Events: p.handler(c), Limits: wasockLimits(o),
+		Events: p.handler(c), Limits: wasockLimits(o), Compression: wasockCompression(o.deflate),
 	}
 	hc, response, err := ourHost.Dial(ctx, url, d)
 	if err != nil {
@@ -55,6 +56,7 @@ func (p wasockPeer) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 	c := p.newConn()
 	hc, err := ourHost.Accept(w, r, &host.AcceptOptions{
 		Header: o.header, Subprotocols: o.subprotocols, Events: p.handler(c), Limits: wasockLimits(o),
+		Compression: wasockCompression(o.deflate),
 	})
 	if err != nil {
 		return nil, err
@@ -64,6 +66,18 @@ func (p wasockPeer) accept(ctx context.Context, w http.ResponseWriter, r *http.R
 
 func wasockLimits(o options) host.Limits {
 	return host.Limits{MessageLimit: int64(o.readLimit), PartLimit: o.partLimit}
+}
+
+// wasockCompression is for a most that is the same in both directions.
+func wasockCompression(most *deflated.Agreement) host.Compression {
+	if most == nil {
+		return host.Compression{}
+	}
+	mode := host.CompressionNoContextTakeover
+	if most.Client.Takeover {
+		mode = host.CompressionContextTakeover
+	}
+	return host.Compression{Mode: mode, WindowBits: most.Client.Bits, Threshold: 1}
 }
 
 func (p wasockPeer) newConn() *wasockConn { return &wasockConn{inbox: newInbox()} }
@@ -141,6 +155,12 @@ func (c *wasockConn) subprotocol() string { return c.c.Subprotocol() }
 
 func (c *wasockConn) send(ctx context.Context, k kind, p []byte) error {
 	return c.c.Write(ctx, wasockType(k), p)
+}
+
+func (c *wasockConn) sendPlain(ctx context.Context, k kind, p []byte) error {
+	c.c.SetWriteCompression(false)
+	defer c.c.SetWriteCompression(true)
+	return c.send(ctx, k, p)
 }
 
 func (c *wasockConn) sendFragments(ctx context.Context, k kind, p []byte, size int, between func() error) error {

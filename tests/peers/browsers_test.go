@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/wasock/wasock/host"
 )
 
 // A browser holds the conversations in a page that our server serves. A browser
@@ -36,17 +34,19 @@ func TestBrowsers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			program := need(t, b.row, b.tool)
 			results.lacks(b.row, "browsers have no HTTP/2 without TLS")
-			for _, c := range []column{{false, host.HTTP1}, {true, host.HTTP1}, {true, host.HTTP2}} {
-				t.Run(c.String(), func(t *testing.T) { b.hold(t, pairing{b.row, c}, program, creds) })
+			for _, c := range encryptedHTTP2 {
+				t.Run(c.String(), func(t *testing.T) {
+					s := serveOurs(t, creds.forScheme(c), c.version)
+					b.hold(t, pairing{b.row, c}, s, program, creds)
+				})
 			}
 		})
 	}
 }
 
-// hold has the browser hold all conversations.
-func (b browser) hold(t *testing.T, p pairing, program string, creds *credentials) {
+// hold has the browser hold all conversations with s.
+func (b browser) hold(t *testing.T, p pairing, s *ourServer, program string, creds *credentials) {
 	t.Helper()
-	s := serveOurs(t, creds.forScheme(p.column), p.version)
 	posted := make(chan []result, 1)
 	for path, name := range map[string]string{"/{$}": "page.html", "/conversations.mjs": "conversations.mjs"} {
 		s.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, script(t, name)) })

@@ -23,21 +23,33 @@ type client struct {
 	lacks   string // why it has not the other columns, or ""
 
 	prefersHTTP1 bool // it goes over HTTP/2 only where the server has no HTTP/1.1
+
+	// Of permessage-deflate: what carries the connections of a row of its own, and
+	// why its connections go without, or its messages, or "".
+	deflates      []column
+	offersNothing string
+	sendsPlain    string
 }
 
 var clients = []client{
-	{row: "ws, node http2: server", tool: nodeTool, args: scriptAt("ws-client.mjs"), columns: columns},
+	{row: "ws, node http2: server", tool: nodeTool, args: scriptAt("ws-client.mjs"), columns: columns,
+		deflates: overHTTP1}, // an Extended CONNECT of our own offers nothing
 	{row: "undici: server", tool: nodeTool, args: scriptAt("undici-client.mjs"),
-		columns: []column{{false, host.HTTP1}, {true, host.HTTP1}, {true, host.HTTP2}},
-		lacks:   "undici has no HTTP/2 without TLS"},
+		columns:    encryptedHTTP2,
+		deflates:   encryptedHTTP2,
+		sendsPlain: "undici 8.12 inflates, and compresses nothing (permessage-deflate.js)",
+		lacks:      "undici has no HTTP/2 without TLS"},
 	{row: "deno: server", tool: denoTool, args: func(t *testing.T, creds *credentials) []string {
 		return []string{"run", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--quiet", "--allow-net=127.0.0.1",
 			"--cert", creds.ca, script(t, "deno-client.mjs")}
-	}, columns: []column{{false, host.HTTP1}, {true, host.HTTP1}, {true, host.HTTP2}},
-		lacks: "Deno has no HTTP/2 without TLS", prefersHTTP1: true},
+	}, columns: encryptedHTTP2,
+		lacks: "Deno has no HTTP/2 without TLS", prefersHTTP1: true,
+		deflates:      []column{{false, host.HTTP1}},
+		offersNothing: "Deno 2.9 offers no extension"},
 	{row: "python websockets: server", tool: pythonTool, args: scriptAt("websockets_client.py"),
-		columns: []column{{false, host.HTTP1}, {true, host.HTTP1}},
-		lacks:   "websockets has no HTTP/2"},
+		columns:  overHTTP1,
+		deflates: overHTTP1,
+		lacks:    "websockets has no HTTP/2"},
 }
 
 func scriptAt(name string) func(*testing.T, *credentials) []string {
@@ -137,7 +149,11 @@ func (p pairing) hold(t *testing.T, s *ourServer, program string, args []string)
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), scriptPatience)
 	defer cancel()
-	peer := start(t, npmEnv(t), program, args...)
+	env := npmEnv(t)
+	if s != nil && s.relay != nil {
+		env = append(env, "PEERS_DEFLATE=1")
+	}
+	peer := start(t, env, program, args...)
 	if err := peer.wait(ctx); err != nil {
 		t.Error(err)
 	}

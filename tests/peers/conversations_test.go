@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wasock/wasock/host"
+	"github.com/wasock/wasock/tests/peers/relay"
 )
 
 // A conversation is what our client and a server say to each other. Scripts hold
@@ -130,13 +132,19 @@ type call struct {
 // A session is a server, and how our client reaches it.
 type session struct {
 	pairing
-	url    string // without a path
-	config *tls.Config
+	authority string // host and port
+	url       string // by which it is dialled, without a path
+	config    *tls.Config
 
 	// endings are the server's, or nil if it does not say how connections end.
 	// backend is the version of HTTP there, where that is not the client's.
 	endings *endings
 	backend host.HTTPVersion
+
+	// relay is in front of a server with which our client is to compress. received are
+	// the bytes of the messages that come back.
+	relay    *relay.Relay
+	received atomic.Int64
 
 	// cannot holds, by name, the conversations that the peer has no way to hold.
 	cannot map[string]string
@@ -209,9 +217,11 @@ func (c *call) dial(path string, subprotocols ...string) (*host.Conn, error) {
 	if c.secure && asked == host.HTTP2 {
 		asked = host.HTTPAuto
 	}
-	conn, response, err := ourHost.Dial(c.ctx, target, &host.DialOptions{
-		TLS: c.config, HTTPVersion: asked, Subprotocols: subprotocols,
-	})
+	o := &host.DialOptions{TLS: c.config, HTTPVersion: asked, Subprotocols: subprotocols}
+	if c.relay != nil {
+		o.Compression, o.Limits = host.Compression{Mode: host.CompressionContextTakeover}, deflatingLimits
+	}
+	conn, response, err := ourHost.Dial(c.ctx, target, o)
 	if err == nil && response.ProtoMajor != int(c.version) {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("the response is of %s, want %v", response.Proto, c.version)
@@ -226,6 +236,9 @@ func (c *call) open(path string, subprotocols ...string) *host.Conn {
 	context.AfterFunc(c.ctx, func() { _ = conn.CloseNow() })
 	if got := conn.HTTPVersion(); got != c.version {
 		c.fail("the connection is over the version that the server has: got %v, want %v", got, c.version)
+	}
+	if c.relay != nil && conn.Extensions() == "" {
+		c.fail("permessage-deflate was not agreed to")
 	}
 	return conn
 }
@@ -268,6 +281,7 @@ func (c *call) wantClosed(conn *host.Conn) *host.CloseError {
 func (c *call) wantMessage(sentence string, conn *host.Conn, t host.MessageType, payload []byte) {
 	gotType, got, err := conn.Read(c.ctx)
 	c.must(sentence, err)
+	c.received.Add(int64(len(got)))
 	if gotType != t || !bytes.Equal(got, payload) {
 		c.fail("%s:\n got %v of %d bytes: % .32x\nwant %v of %d bytes: % .32x", sentence, gotType, len(got), got, t, len(payload), payload)
 	}

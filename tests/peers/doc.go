@@ -18,6 +18,10 @@
 //
 // and it says how each connection ended.
 //
+// Peers whose permessage-deflate has settings hold the conversations of package
+// deflated with each of them; the others hold these again in rows of their own, where
+// a relay counts what passes.
+//
 // The package's tests run with WASOCK_PEERS=run, and skip what is not installed;
 // with WASOCK_PEERS=all that is a failure. make peers-install installs, make peers
 // runs.

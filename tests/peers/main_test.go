@@ -39,7 +39,7 @@ func runAll(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 1, err
 	}
-	if ourHost, err = host.New(context.Background(), host.Config{Permissions: loopback}); err != nil {
+	if ourHost, err = host.New(context.Background(), host.Config{Grant: permission.NewGrant(loopback, nil)}); err != nil {
 		return 1, err
 	}
 	code = m.Run()

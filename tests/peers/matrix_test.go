@@ -15,7 +15,11 @@ type column struct {
 	version host.HTTPVersion
 }
 
-var columns = []column{{false, host.HTTP1}, {true, host.HTTP1}, {false, host.HTTP2}, {true, host.HTTP2}}
+var (
+	columns        = []column{{false, host.HTTP1}, {true, host.HTTP1}, {false, host.HTTP2}, {true, host.HTTP2}}
+	overHTTP1      = []column{{false, host.HTTP1}, {true, host.HTTP1}}
+	encryptedHTTP2 = []column{{false, host.HTTP1}, {true, host.HTTP1}, {true, host.HTTP2}} // none in the clear
+)
 
 func (c column) scheme() string {
 	if c.secure {

@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/wasock/wasock/host"
+	"github.com/wasock/wasock/tests/peers/relay"
 )
 
 // An ourServer is a server of ours that keeps the contract, in this process.
@@ -20,6 +22,12 @@ type ourServer struct {
 	authority string // host and port
 	endings   endings
 	mux       *http.ServeMux
+
+	// relay is in front of a server that compresses. It wants each connection to, or
+	// none where plain says so. echoed are the bytes of the messages sent back.
+	relay  *relay.Relay
+	plain  bool
+	echoed atomic.Int64
 }
 
 // serveOurs starts a server of ours. It takes those versions of HTTP and no other.
@@ -27,6 +35,33 @@ type ourServer struct {
 func serveOurs(t *testing.T, creds *credentials, versions ...host.HTTPVersion) *ourServer {
 	t.Helper()
 	s := &ourServer{mux: http.NewServeMux()}
+	s.authority = s.start(t, creds, &host.AcceptOptions{Subprotocols: []string{"chat"}}, versions)
+	return s
+}
+
+// serveDeflating is serveOurs with permessage-deflate.
+func serveDeflating(t *testing.T, creds *credentials, version host.HTTPVersion) *ourServer {
+	t.Helper()
+	s := &ourServer{mux: http.NewServeMux()}
+	behind := s.start(t, creds, &host.AcceptOptions{
+		Subprotocols: []string{"chat"}, Compression: host.Compression{Mode: host.CompressionContextTakeover},
+		Limits: deflatingLimits,
+	}, []host.HTTPVersion{version})
+	var err error
+	if s.relay, err = relay.Listen(behind); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.relay.Close() })
+	s.authority = s.relay.Addr()
+	return s
+}
+
+// deflatingLimits have room for a megabyte of one sentence.
+var deflatingLimits = host.Limits{RatioLimit: 2000}
+
+// start starts s, and returns its host and port.
+func (s *ourServer) start(t *testing.T, creds *credentials, options *host.AcceptOptions, versions []host.HTTPVersion) string {
+	t.Helper()
 	protocols := new(http.Protocols)
 	for _, v := range versions {
 		switch {
@@ -38,9 +73,8 @@ func serveOurs(t *testing.T, creds *credentials, versions ...host.HTTPVersion) *
 			protocols.SetHTTP2(true)
 		}
 	}
-	options := &host.AcceptOptions{Subprotocols: []string{"chat"}}
 	for path, serve := range map[string]func(context.Context, *host.Conn, *http.Request) string{
-		"/echo": serveEcho, "/fragments": serveFragments, "/ping": servePing, "/close": serveClose, "/drop": serveDrop,
+		"/echo": s.serveEcho, "/fragments": s.serveFragments, "/ping": s.servePing, "/close": serveClose, "/drop": serveDrop,
 	} {
 		s.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			ourHost.Handler(func(ctx context.Context, c *host.Conn) {
@@ -53,7 +87,6 @@ func serveOurs(t *testing.T, creds *credentials, versions ...host.HTTPVersion) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.authority = ln.Addr().String()
 	go func() {
 		if creds == nil {
 			_ = hs.Serve(ln)
@@ -63,7 +96,7 @@ func serveOurs(t *testing.T, creds *credentials, versions ...host.HTTPVersion) *
 		_ = hs.ServeTLS(ln, "", "")
 	}()
 	t.Cleanup(func() { _ = hs.Close() })
-	return s
+	return ln.Addr().String()
 }
 
 // tell tells how c ended. What its handler misses is told as well.
@@ -74,6 +107,9 @@ func (s *ourServer) tell(c *host.Conn, r *http.Request, problem string) {
 	}
 	if v := r.ProtoMajor; v != int(c.HTTPVersion()) && problem == "" {
 		end.Problem = fmt.Sprintf("the request is of HTTP/%d, the connection says %v", v, c.HTTPVersion())
+	}
+	if s.relay != nil && (c.Extensions() == "") != s.plain && end.Problem == "" {
+		end.Problem = fmt.Sprintf("what was agreed to is %q", c.Extensions())
 	}
 	// Over HTTP/2 the request's context ends with the stream.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
@@ -91,19 +127,20 @@ func (s *ourServer) tell(c *host.Conn, r *http.Request, problem string) {
 // Each of these serves one path, until the connection has ended or is ending, and
 // returns what the peer did wrong.
 
-func serveEcho(ctx context.Context, c *host.Conn, _ *http.Request) string {
+func (s *ourServer) serveEcho(ctx context.Context, c *host.Conn, _ *http.Request) string {
 	for {
 		t, p, err := c.Read(ctx)
 		if err != nil {
 			return ""
 		}
+		s.echoed.Add(int64(len(p)))
 		if err := c.Write(ctx, t, p); err != nil {
 			return "echo: " + err.Error()
 		}
 	}
 }
 
-func serveFragments(ctx context.Context, c *host.Conn, r *http.Request) string {
+func (s *ourServer) serveFragments(ctx context.Context, c *host.Conn, r *http.Request) string {
 	w, err := c.Writer(ctx, host.MessageText)
 	if err != nil {
 		return err.Error()
@@ -116,17 +153,17 @@ func serveFragments(ctx context.Context, c *host.Conn, r *http.Request) string {
 	if err := w.Close(); err != nil {
 		return err.Error()
 	}
-	return serveEcho(ctx, c, r)
+	return s.serveEcho(ctx, c, r)
 }
 
-func servePing(ctx context.Context, c *host.Conn, r *http.Request) string {
+func (s *ourServer) servePing(ctx context.Context, c *host.Conn, r *http.Request) string {
 	if _, err := c.Ping(ctx); err != nil {
 		return "Ping: " + err.Error()
 	}
 	if err := c.Write(ctx, host.MessageText, []byte("pong")); err != nil {
 		return err.Error()
 	}
-	return serveEcho(ctx, c, r)
+	return s.serveEcho(ctx, c, r)
 }
 
 func serveClose(_ context.Context, c *host.Conn, r *http.Request) string {

@@ -51,28 +51,36 @@ func npmEnv(t *testing.T) []string {
 
 // clientOfHypercorn has hypercorn, whose frames are wsproto's.
 func clientOfHypercorn(t *testing.T, creds *credentials) {
-	const row = "hypercorn: client"
-	python := need(t, row, pythonTool)
 	for _, secure := range []bool{false, true} {
-		port := freePort(t)
-		args := []string{"-m", "hypercorn", "--bind", address(port)}
-		if secure {
-			args = append(args, "--certfile", creds.cert, "--keyfile", creds.key)
-		}
-		p := start(t, []string{"PYTHONPATH=" + script(t, ""), "PYTHONDONTWRITEBYTECODE=1"}, python, append(args, "hypercorn_app:app")...)
-		p.accepts(t, port)
-		s := &session{config: creds.clientTLS(), endings: &endings{}, cannot: map[string]string{
-			"fragments from the server": "ASGI has no fragments",
-			"ping from the server":      "ASGI has no Pings",
-			"the server ends abruptly":  "ASGI has no way to end a transport",
-		}}
-		go s.endings.follow(p)
+		s := startHypercorn(t, hypercornRow, creds, secure)
 		for _, v := range []host.HTTPVersion{host.HTTP1, host.HTTP2} {
 			c := column{secure, v}
-			s.pairing, s.url = pairing{row, c}, fmt.Sprintf("%s://%s", c.scheme(), address(port))
+			s.pairing, s.url = pairing{hypercornRow, c}, c.scheme()+"://"+s.authority
 			s.hold(t)
 		}
 	}
+}
+
+const hypercornRow = "hypercorn: client"
+
+// startHypercorn starts hypercorn for a row, and returns a session without a pairing.
+func startHypercorn(t *testing.T, row string, creds *credentials, secure bool) *session {
+	t.Helper()
+	python := need(t, row, pythonTool)
+	port := freePort(t)
+	args := []string{"-m", "hypercorn", "--bind", address(port)}
+	if secure {
+		args = append(args, "--certfile", creds.cert, "--keyfile", creds.key)
+	}
+	p := start(t, []string{"PYTHONPATH=" + script(t, ""), "PYTHONDONTWRITEBYTECODE=1"}, python, append(args, "hypercorn_app:app")...)
+	p.accepts(t, port)
+	s := &session{authority: address(port), config: creds.clientTLS(), endings: &endings{}, cannot: map[string]string{
+		"fragments from the server": "ASGI has no fragments",
+		"ping from the server":      "ASGI has no Pings",
+		"the server ends abruptly":  "ASGI has no way to end a transport",
+	}}
+	go s.endings.follow(p)
+	return s
 }
 
 // clientOfLibwebsockets has its test server, which serves three subprotocols of its

@@ -128,9 +128,11 @@ func (f *connectFlags) run(cmd *cobra.Command, url string) error {
 	if err != nil {
 		return err
 	}
-	if o.Permissions, err = f.list(named.Needs); err != nil {
+	list, err := f.list(named.Needs)
+	if err != nil {
 		return err
 	}
+	o.Grant = permission.NewGrant(list, nil)
 	ctx, cancel := context.WithTimeout(cmd.Context(), f.timeout)
 	defer cancel()
 	c, _, err := h.Dial(ctx, url, o)
@@ -147,7 +149,7 @@ func (f *connectFlags) run(cmd *cobra.Command, url string) error {
 // named and what is dialled, and nothing is dialled here.
 func targetOf(ctx context.Context, h *host.Host, url string, o *host.DialOptions) (*host.PermissionError, error) {
 	probe := *o
-	probe.Permissions = &permission.List{}
+	probe.Grant = permission.NewGrant(nil, nil)
 	_, _, err := h.Dial(ctx, url, &probe)
 	var named *host.PermissionError
 	switch {

@@ -38,7 +38,7 @@ func TestConnect(t *testing.T) {
 
 	r = command(t, "a\n", "connect", wss)
 	r.want(t, "a certificate is verified", exitFailed, "")
-	r.wantStderr(t, "it says what to do", "certificate signed by unknown authority", "--ca")
+	r.wantStderr(t, "it says what to do", "signed by an unknown authority", "--ca")
 
 	r = command(t, "a\n", "connect", "--count=1", "--insecure-host=127.0.0.1", wss)
 	r.want(t, "unless its host is named", exitOK, "a\n")

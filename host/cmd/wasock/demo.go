@@ -58,11 +58,11 @@ type endpoint struct {
 
 func runDemo(cmd *cobra.Command, _ []string) error {
 	logger := newLogger(cmd.ErrOrStderr(), slog.LevelWarn)
-	loopback, err := permission.Parse([]string{"127.0.0.1"}, nil)
+	loopback, err := permission.Allow("127.0.0.1")
 	if err != nil {
 		return failed(err)
 	}
-	h, err := newHost(cmd, cmd.ErrOrStderr(), host.Config{Permissions: loopback, Logger: logger})
+	h, err := newHost(cmd, cmd.ErrOrStderr(), host.Config{Grant: loopback, Logger: logger})
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const patience = 20 * time.Second
 // newTestHost returns a Host that may reach 127.0.0.1.
 func newTestHost(t *testing.T) *host.Host {
 	t.Helper()
-	loopback, err := permission.Parse([]string{"127.0.0.1"}, nil)
+	loopback, err := permission.Allow("127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func newTestHost(t *testing.T) *host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.New(t.Context(), host.Config{Permissions: loopback, Instances: 1, CacheDir: cache})
+	h, err := host.New(t.Context(), host.Config{Grant: loopback, Instances: 1, CacheDir: cache})
 	if err != nil {
 		t.Fatal(err)
 	}
