@@ -133,7 +133,7 @@ func TestCommandLine(t *testing.T) {
 		{"-servers wasock", ""},
 		{"-servers apache", "apache"},
 		{"-rows 0", `"0"`},
-		{"-rows 10", `"10"`},
+		{"-rows 18", `"18"`},
 		{"-rows 2x64", "2x64"},
 		{"-rounds 0", "-rounds"},
 		{"-wasock wasock echo", "echo"},

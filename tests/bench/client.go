@@ -39,6 +39,8 @@ type target struct {
 	addr string // host:port
 	path string
 	raw  bool // echoes bytes, not messages
+
+	offer string // Sec-WebSocket-Extensions, "" for none
 }
 
 // newBatch is newBatch with the reply that t gives.
@@ -93,7 +95,11 @@ func dial(ctx context.Context, t target, source int) (_ *net.TCPConn, err error)
 func handshake(conn *net.TCPConn, t target) error {
 	request := "GET " + t.path + " HTTP/1.1\r\nHost: " + t.addr +
 		"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " + handshakeKey +
-		"\r\nSec-WebSocket-Version: 13\r\n\r\n"
+		"\r\nSec-WebSocket-Version: 13\r\n"
+	if t.offer != "" {
+		request += "Sec-WebSocket-Extensions: " + t.offer + "\r\n"
+	}
+	request += "\r\n"
 	if _, err := conn.Write([]byte(request)); err != nil {
 		return fmt.Errorf("writing the request: %w", err)
 	}

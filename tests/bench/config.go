@@ -48,7 +48,7 @@ func parseConfig(args []string, stderr io.Writer) (*config, error) {
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "usage: bench [flags]\n\nrows:\n")
 		for i, r := range allRows {
-			fmt.Fprintf(stderr, "  %d  %-10s %s\n", i+1, r.Name, r.label())
+			fmt.Fprintf(stderr, "  %2d  %-11s %s\n", i+1, r.Name, r.label())
 		}
 		fmt.Fprintf(stderr, "\nservers: %s\n\nflags:\n", strings.Join(columnNames(allColumns), ", "))
 		fs.PrintDefaults()

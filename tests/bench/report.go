@@ -101,6 +101,8 @@ func (r *report) table() [][]string {
 		for _, c := range row.Cells {
 			if v, ok := c.value(); ok {
 				line = append(line, significant(v/scale))
+			} else if c.Error == "" {
+				line = append(line, "–")
 			} else {
 				line = append(line, "failed")
 			}

@@ -14,6 +14,8 @@ const (
 	echoRow      rowKind = "echo"
 	idleRow      rowKind = "idle"
 	handshakeRow rowKind = "handshake"
+	deflateRow   rowKind = "deflate" // echo of JSON, compressed
+	wireRow      rowKind = "wire"    // bytes that the server sends in it
 )
 
 // A row is one load that every server is put under.
@@ -23,6 +25,8 @@ type row struct {
 	Conns    int     `json:"conns"`              // connections, or workers that open them
 	Size     int     `json:"size,omitempty"`     // bytes of payload of a message
 	InFlight int     `json:"inflight,omitempty"` // messages that a connection sends before it waits for their echoes
+
+	Deflate deflateMode `json:"deflate,omitempty"`
 }
 
 // allRows are the rows in the order of the report. Those of echo are the loads
@@ -37,6 +41,14 @@ var allRows = []row{
 	{Name: "4x1M", Kind: echoRow, Conns: 4, Size: 1 << 20, InFlight: 1},
 	{Name: "idle", Kind: idleRow, Conns: 10000, Size: 64, InFlight: 1},
 	{Name: "handshake", Kind: handshakeRow, Conns: 8},
+	{Name: "deflate1K", Kind: deflateRow, Conns: 50, Size: 1 << 10, InFlight: 1, Deflate: noTakeover},
+	{Name: "deflate1K+", Kind: deflateRow, Conns: 50, Size: 1 << 10, InFlight: 1, Deflate: takeover},
+	{Name: "deflate16K", Kind: deflateRow, Conns: 50, Size: 16 << 10, InFlight: 1, Deflate: noTakeover},
+	{Name: "deflate16K+", Kind: deflateRow, Conns: 50, Size: 16 << 10, InFlight: 1, Deflate: takeover},
+	{Name: "wire1K", Kind: wireRow, Conns: 1, Size: 1 << 10, Deflate: noTakeover},
+	{Name: "wire1K+", Kind: wireRow, Conns: 1, Size: 1 << 10, Deflate: takeover},
+	{Name: "wire16K", Kind: wireRow, Conns: 1, Size: 16 << 10, Deflate: noTakeover},
+	{Name: "wire16K+", Kind: wireRow, Conns: 1, Size: 16 << 10, Deflate: takeover},
 }
 
 // selectRows returns the rows of a comma-separated list of names and numbers
@@ -76,6 +88,10 @@ func (r row) label() string {
 		return "idle memory, " + countOf(r.Conns, "conn")
 	case handshakeRow:
 		return "opening handshakes, " + countOf(r.Conns, "worker")
+	case deflateRow:
+		return fmt.Sprintf("%s, %s JSON, deflate, %s", countOf(r.Conns, "conn"), sizeOf(r.Size), r.Deflate)
+	case wireRow:
+		return fmt.Sprintf("bytes of an echo, %s JSON, %s", sizeOf(r.Size), r.Deflate)
 	}
 	panic("BUG: row kind " + string(r.Kind))
 }
@@ -89,6 +105,10 @@ func (r row) unit() string {
 		return "B/conn"
 	case handshakeRow:
 		return "handshakes/s"
+	case deflateRow:
+		return "msgs/s"
+	case wireRow:
+		return "B/msg"
 	}
 	panic("BUG: row kind " + string(r.Kind))
 }
@@ -102,6 +122,10 @@ func (r row) tableUnit() (name string, scale float64) {
 		return "KiB/conn", 1024
 	case handshakeRow:
 		return "k handshakes/s", 1000
+	case deflateRow:
+		return "k msgs/s", 1000
+	case wireRow:
+		return "B/msg", 1
 	}
 	panic("BUG: row kind " + string(r.Kind))
 }
@@ -116,9 +140,17 @@ func (r row) benchmarkName(server string) string {
 		return fmt.Sprintf("BenchmarkIdle/conns=%d/server=%s", r.Conns, server)
 	case handshakeRow:
 		return fmt.Sprintf("BenchmarkHandshake/workers=%d/server=%s", r.Conns, server)
+	case deflateRow:
+		return fmt.Sprintf("BenchmarkDeflate/conns=%d/size=%d/mode=%s/server=%s", r.Conns, r.Size, r.Deflate, server)
+	case wireRow:
+		return fmt.Sprintf("BenchmarkWire/size=%d/mode=%s/server=%s", r.Size, r.Deflate, server)
 	}
 	panic("BUG: row kind " + string(r.Kind))
 }
+
+// loads reports whether c can be put under r: raw TCP does not inflate, and gorilla has
+// no context takeover.
+func (r row) loads(c column) bool { return r.Deflate == "" || slices.Contains(c.deflates, r.Deflate) }
 
 // countOf returns "1 conn", "2 conns".
 func countOf(n int, noun string) string {

@@ -13,8 +13,13 @@ import (
 // allocates for each message, and writes with Write, because Writer makes two
 // frames of a message and the client expects one.
 func serveCoder(ln net.Listener) error {
+	modes := map[string]websocket.CompressionMode{
+		"/":                      websocket.CompressionDisabled,
+		"/" + string(noTakeover): websocket.CompressionNoContextTakeover,
+		"/" + string(takeover):   websocket.CompressionContextTakeover,
+	}
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled})
+		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: modes[r.URL.Path]})
 		if err != nil {
 			return // Accept has answered
 		}

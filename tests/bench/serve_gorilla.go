@@ -12,8 +12,12 @@ import (
 // ReadMessage allocates for each message. The connection's buffers are those of
 // net/http, which is the default.
 func serveGorilla(ln net.Listener) error {
-	var upgrader websocket.Upgrader
 	return http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		upgrader := websocket.Upgrader{}
+		if r.URL.Path != "/" {
+			upgrader.EnableCompression = true   // at level 1
+			upgrader.WriteBufferSize = 32 << 10 // 4 KiB would make fragments of it
+		}
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return // Upgrade has answered

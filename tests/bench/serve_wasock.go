@@ -19,10 +19,19 @@ func serveWasock(ln net.Listener) error {
 	if err != nil {
 		return err
 	}
-	return http.Serve(ln, h.Handler(nil, &host.AcceptOptions{
-		Events: wasockEcho{},
-		Limits: host.Limits{MessageLimit: maxMessageBytes},
-	}))
+	mux := http.NewServeMux()
+	for path, mode := range map[string]host.CompressionMode{
+		"/":                      host.CompressionDisabled,
+		"/" + string(noTakeover): host.CompressionNoContextTakeover,
+		"/" + string(takeover):   host.CompressionContextTakeover,
+	} {
+		mux.Handle(path, h.Handler(nil, &host.AcceptOptions{
+			Events:      wasockEcho{},
+			Limits:      host.Limits{MessageLimit: maxMessageBytes},
+			Compression: host.Compression{Mode: mode, Level: host.CompressionFastest},
+		}))
+	}
+	return http.Serve(ln, mux)
 }
 
 type wasockEcho struct{ host.NoEvents }

@@ -24,15 +24,16 @@ type column struct {
 	command        []string                 // program and arguments that serve instead, if any
 	raw            bool                     // echoes bytes, not messages
 	freesOnSIGUSR1 bool
+	deflates       []deflateMode // what of it the server has
 }
 
 // allColumns are the servers in the order of the report.
 var allColumns = []column{
 	{name: "tcp", serve: serveTCP, raw: true, freesOnSIGUSR1: true},
-	{name: "wasock", serve: wasockInProcess, freesOnSIGUSR1: true},
-	{name: "gorilla", serve: serveGorilla, freesOnSIGUSR1: true},
-	{name: "coder", serve: serveCoder, freesOnSIGUSR1: true},
-	{name: "gws", serve: serveGWS, freesOnSIGUSR1: true},
+	{name: "wasock", serve: wasockInProcess, freesOnSIGUSR1: true, deflates: []deflateMode{noTakeover, takeover}},
+	{name: "gorilla", serve: serveGorilla, freesOnSIGUSR1: true, deflates: []deflateMode{noTakeover}},
+	{name: "coder", serve: serveCoder, freesOnSIGUSR1: true, deflates: []deflateMode{noTakeover, takeover}},
+	{name: "gws", serve: serveGWS, freesOnSIGUSR1: true, deflates: []deflateMode{noTakeover, takeover}},
 }
 
 // selectColumns returns the columns of a comma-separated list of names, in the

@@ -75,14 +75,17 @@ func (s *suite) measureRow(ctx context.Context, r row) rowResult {
 	}()
 
 	rounds := s.cfg.rounds
-	if r.Kind == idleRow {
+	switch r.Kind {
+	case idleRow:
 		rounds = min(rounds, maxIdleRounds)
+	case wireRow:
+		rounds = 1 // the same each time
 	}
 	for round := range rounds {
 		for turn := range processes {
 			i := (round + turn) % len(processes)
 			c := &result.Cells[i]
-			if c.Error != "" {
+			if c.Error != "" || !r.loads(s.cfg.columns[i]) {
 				continue
 			}
 			err := s.takeSample(ctx, r, s.cfg.columns[i], &processes[i], c)
@@ -128,6 +131,10 @@ func (s *suite) measureCell(ctx context.Context, r row, p *process) (float64, er
 		return measureHandshakes(ctx, p.target, r, w)
 	case idleRow:
 		return measureIdle(ctx, p, r, s.cfg.settle)
+	case deflateRow:
+		return measureDeflate(ctx, p.target, r, w)
+	case wireRow:
+		return measureWire(ctx, p.target, r)
 	}
 	panic("BUG: row kind " + string(r.Kind))
 }
