@@ -39,8 +39,10 @@
 // that breaks the contract, traps, or uses up Config.InstanceMemory ends the
 // connections of that instance with 1006 and [ErrEngineTrapped]; others go on, and
 // a fresh instance takes its place. It cannot reach what
-// [github.com/wasock/wasock/host/permission] does not allow: the host resolves and
-// dials, and checks the name as well as the address.
+// [github.com/wasock/wasock/host/permission] does not allow: it names a target, and
+// [github.com/wasock/wasock/host/dialer] resolves, checks the name and every address, and
+// dials. A connection counts on its grant until it ends, and ends with 1008 when the
+// grant is revoked or used up.
 //
 // What the host does not limit is the time that one call into an engine takes.
 // Generated code cannot be preempted, so a compromised engine can keep a processor

@@ -3,6 +3,7 @@ package tests
 import (
 	"context"
 	"log"
+	"log/slog"
 	"net/http"
 
 	"github.com/wasock/wasock/host"
@@ -11,7 +12,7 @@ import (
 
 // What README.md shows, compiled: TestREADMEBlocksCompile holds its blocks to this
 // file.
-var _ = []func(){readmeServer, readmeClient, readmeEvents, readmeHTTP2, readmeCompression}
+var _ = []func(){readmeServer, readmeClient, readmeEvents, readmeHTTP2, readmeCompression, readmePermissions}
 
 func readmeServer() {
 	ctx := context.Background()
@@ -79,4 +80,28 @@ func readmeHTTP2() {
 func readmeCompression() {
 	o := &host.AcceptOptions{Compression: host.Compression{Mode: host.CompressionContextTakeover}}
 	_ = o
+}
+
+func readmePermissions() {
+	ctx := context.Background()
+	h, err := host.New(ctx, host.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	list, err := permission.Parse([]string{"*.example.com:443"}, []string{"internal.example.com"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	grant := permission.NewGrant(list, &permission.GrantOptions{
+		Name:   "chat plugin",
+		Quota:  permission.Quota{Connections: 10, DialsPerSecond: 5},
+		Logger: slog.Default(),
+	})
+	c, resp, err := h.Dial(ctx, "wss://api.example.com/", &host.DialOptions{Grant: grant})
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print(resp.Status, c.HTTPVersion())
+	grant.Revoke() // closes c
 }
