@@ -1,6 +1,9 @@
 package deflate
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 const (
 	// goodMatch is from which length on no better one is looked for.
@@ -24,10 +27,11 @@ func (b *buffer) load32(i int) uint32 {
 	return uint32(b[j]) | uint32(b[j+1])<<8 | uint32(b[j+2])<<16 | uint32(b[j+3])<<24
 }
 
+// load64 is short enough to be inlined, as its sum of eight bytes is not: a call is a
+// quarter of the time of Default.
 func (b *buffer) load64(i int) uint64 {
-	j := uint(uint16(i))
-	return uint64(b[j]) | uint64(b[j+1])<<8 | uint64(b[j+2])<<16 | uint64(b[j+3])<<24 |
-		uint64(b[j+4])<<32 | uint64(b[j+5])<<40 | uint64(b[j+6])<<48 | uint64(b[j+7])<<56
+	p := (*[8]byte)(b[uint16(i) : uint(uint16(i))+8])
+	return binary.LittleEndian.Uint64(p[:])
 }
 
 // matchLen returns how many bytes at i and at c are the same, at most n.
