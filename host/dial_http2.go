@@ -104,8 +104,12 @@ func (c *Conn) connectRequest() (request http2client.Request, err error) {
 		return request, ErrClosed
 	}
 	n := c.inst.call(c, l, c.inst.fn.connectRequest, uint64(c.handle), uint64(l.index), uint64(now()))
-	if n <= 0 || int(n) > len(l.tx) {
+	switch {
+	case n < 0:
 		return request, callError(hostcalls.Errno(-n))
+	case n == 0 || int(n) > len(l.tx):
+		c.inst.distrust("its Extended CONNECT is not in the lane")
+		return request, ErrEngineTrapped
 	}
 	block := bytes.Clone(l.tx[:n])
 	c.settle(l)

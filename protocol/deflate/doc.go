@@ -47,12 +47,12 @@
 //
 //	                     Default            klauspost, 6        compress/flate, 6
 //	                 enc   dec  ratio      enc   dec  ratio      enc   dec  ratio
-//	200 B, takeover  16.7  50   3.33       6.1   26   3.29       5.4   24   3.29
-//	1 KiB            16.7  54   3.09       11.9  21   3.09       9.6   20   3.09
-//	1 KiB, takeover  19.7  59   4.48       13.7  25   4.39       11.1  24   4.39
-//	16 KiB           28.1  178  4.75       26.1  24   4.72       18.8  39   4.72
-//	16 KiB, takeover 28.8  172  5.05       25.9  50   5.03       18.7  42   5.03
-//	1 MiB of text    20.3  112  2.96       16.9  34   3.00       11.9  28   3.00
+//	200 B, takeover  20.0  50   3.33       6.1   26   3.29       5.4   24   3.29
+//	1 KiB            20.0  54   3.09       11.9  21   3.09       9.6   20   3.09
+//	1 KiB, takeover  23.8  59   4.48       13.7  25   4.39       11.1  24   4.39
+//	16 KiB           37.4  178  4.75       26.1  24   4.72       18.8  39   4.72
+//	16 KiB, takeover 38.5  172  5.05       25.9  50   5.03       18.7  42   5.03
+//	1 MiB of text    21.7  112  2.96       16.9  34   3.00       11.9  28   3.00
 //
 // Fastest encodes 1 KiB at 27 MB/s, ratio 2.74, where their level 1 has 15 and 13,
 // ratio 2.89; Best at 14, ratio 3.12, where their level 9 has 6 and 5, ratio 3.12.
