@@ -3,6 +3,7 @@ package permission
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 )
 
 // A Decision is what a Grant decided, for those who keep records.
@@ -76,7 +77,7 @@ func (d *Decision) attrs() []slog.Attr {
 		slog.Int("port", int(v.Port)),
 	}
 	if v.Addr.IsValid() {
-		attrs = append(attrs, slog.String("address", v.Addr.String()))
+		attrs = append(attrs, slog.String("address", netip.AddrPortFrom(v.Addr.Addr().Unmap(), v.Addr.Port()).String()))
 	}
 	attrs = append(attrs, slog.String("verdict", d.word()))
 	if v.Rule != nil {

@@ -40,7 +40,7 @@ func TestConnect(t *testing.T) {
 	r.want(t, "a certificate is verified", exitFailed, "")
 	r.wantStderr(t, "it says what to do", "signed by an unknown authority", "--ca")
 
-	r = command(t, "a\n", "connect", "--count=1", "--insecure-host=127.0.0.1", wss)
+	r = command(t, "a\n", "connect", "--count=1", "--unsafely-ignore-certificate-errors=127.0.0.1", wss)
 	r.want(t, "unless its host is named", exitOK, "a\n")
 	r.wantStderr(t, "which is said", "TLS certificate is not verified")
 
@@ -62,6 +62,7 @@ func TestConnect(t *testing.T) {
 
 // The end of the input closes the connection once the peer has seen everything.
 func TestConnectEndOfInput(t *testing.T) {
+	t.Parallel()
 	urls, _ := startEcho(t, "--listen=127.0.0.1:0")
 	c := start(t, "connect", "--wait=0", urls[0])
 	for _, text := range []string{"one", "two"} {
@@ -79,6 +80,7 @@ func TestConnectEndOfInput(t *testing.T) {
 }
 
 func TestConnectInterrupted(t *testing.T) {
+	t.Parallel()
 	urls, _ := startEcho(t, "--listen=127.0.0.1:0")
 	c := start(t, "connect", urls[0])
 	if _, err := io.WriteString(c.stdin, "a\n"); err != nil {
@@ -97,15 +99,16 @@ func TestConnectInterrupted(t *testing.T) {
 }
 
 // serveClose serves connections that end closes.
-func serveClose(t *testing.T, end func(c *host.Conn)) string {
+func serveClose(t *testing.T, h *host.Host, end func(c *host.Conn)) string {
 	t.Helper()
-	h := newTestHost(t)
 	s := httptest.NewServer(h.Handler(func(_ context.Context, c *host.Conn) { end(c) }, nil))
 	t.Cleanup(s.Close)
 	return "ws" + strings.TrimPrefix(s.URL, "http")
 }
 
 func TestConnectExitCodes(t *testing.T) {
+	t.Parallel()
+	h := newTestHost(t)
 	for _, c := range []struct {
 		why    string
 		end    func(c *host.Conn)
@@ -119,7 +122,7 @@ func TestConnectExitCodes(t *testing.T) {
 		{"1011 as well", func(c *host.Conn) { _ = c.Close(1011, "") }, exitClosedByPeer, "closed by the peer: 1011 (internal error)"},
 		{"no closing handshake is a failure", func(c *host.Conn) { _ = c.CloseNow() }, exitFailed, "closed with code 1006: "},
 	} {
-		r := command(t, "", "connect", "--wait=-1s", serveClose(t, c.end))
+		r := command(t, "", "connect", "--wait=-1s", serveClose(t, h, c.end))
 		r.want(t, c.why, c.code, "")
 		r.wantStderr(t, c.why, c.stderr)
 		if strings.Count(r.stderr, "closed") != 1 {
@@ -129,6 +132,7 @@ func TestConnectExitCodes(t *testing.T) {
 }
 
 func TestConnectNotPermitted(t *testing.T) {
+	t.Parallel()
 	r := command(t, "", "connect", "--allow-net=example.com", "ws://127.0.0.1:9/")
 	r.want(t, "the rules do not name the target", exitNotPermitted, "")
 	r.wantStderr(t, "the rule that is missing", "needs --allow-net=127.0.0.1:9")
@@ -158,13 +162,14 @@ func TestConnectNotPermitted(t *testing.T) {
 // A name that resolves to a private address needs a rule for that too, and the
 // error shows the flag that has both.
 func TestConnectPrivateName(t *testing.T) {
-	named, err := permission.Parse([]string{"intranet.example:80"}, nil)
+	const rule = "intranet.example:80"
+	named, err := permission.Parse([]string{rule}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	denied := named.CheckAddr("intranet.example", netip.MustParseAddrPort("10.0.0.5:80")).Err()
-	var f connectFlags
-	err = f.dialFailed(t.Context(), denied, "intranet.example:80")
+	w := &way{flags: &connectFlags{}, named: []string{rule}}
+	err = w.failed(t.Context(), denied)
 	var e *exitError
 	if !errors.As(err, &e) || e.code != exitNotPermitted {
 		t.Fatalf("the error is %v", err)
@@ -195,13 +200,13 @@ func TestTargetOf(t *testing.T) {
 		"wss://b\u00fccher.example:9000/":      "xn--bcher-kva.example:9000",
 		"wss://example.com:65535/?x=1&y=[::1]": "example.com:65535",
 	} {
-		named, err := targetOf(t.Context(), h, url, &host.DialOptions{TLS: &tls.Config{}})
+		target, err := targetOf(t.Context(), h, url, &host.DialOptions{TLS: &tls.Config{}})
 		if err != nil {
 			t.Errorf("%q: %v", url, err)
 			continue
 		}
-		if named.Needs != want {
-			t.Errorf("%q allows %s, want %s", url, named.Needs, want)
+		if rule, err := ruleFor(target.Host, target.Port); err != nil || rule != want {
+			t.Errorf("%q allows %s, %v, want %s", url, rule, err, want)
 		}
 	}
 }

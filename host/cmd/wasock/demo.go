@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +41,7 @@ The bytes are recorded at the server's end of the connection, inside of TLS.`,
 // A demo is two echo servers and a client of them.
 type demo struct {
 	host      *host.Host
+	grant     *permission.Grant
 	out       io.Writer
 	colours   palette
 	endpoints []*endpoint
@@ -73,18 +73,17 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	d := &demo{
-		host: h, out: cmd.OutOrStdout(), colours: paletteFor(cmd.OutOrStdout()),
+		host: h, grant: loopback, out: cmd.OutOrStdout(), colours: paletteFor(cmd.OutOrStdout()),
 		caFile: filepath.Join(dir, "ca.pem"), roots: x509.NewCertPool(),
 	}
-	listeners, err := d.listen(cmd.ErrOrStderr())
+	listeners, err := d.listen(cmd.Context(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	served := make(chan error, 1)
-	srv := newEchoServer(h, &host.AcceptOptions{Events: echoEvents{}}, logger)
-	go func() { served <- serve(ctx, srv, h, listeners, logger) }()
+	go func() { served <- serve(ctx, h, listeners, &host.AcceptOptions{Events: echoEvents{}}, logger) }()
 	for _, e := range d.endpoints {
 		for _, version := range e.versions {
 			if err := d.show(ctx, e, version); err != nil {
@@ -99,7 +98,7 @@ func runDemo(cmd *cobra.Command, _ []string) error {
 }
 
 // listen opens the endpoints, on free ports where the usual ones are taken.
-func (d *demo) listen(stderr io.Writer) ([]net.Listener, error) {
+func (d *demo) listen(ctx context.Context, stderr io.Writer) ([]*listener, error) {
 	cert, pem, err := selfSigned(nil, time.Now())
 	if err != nil {
 		return nil, failed(err)
@@ -108,24 +107,25 @@ func (d *demo) listen(stderr io.Writer) ([]net.Listener, error) {
 	if err := os.WriteFile(d.caFile, pem, 0o644); err != nil {
 		return nil, failed(err)
 	}
-	var listeners []net.Listener
-	for _, a := range []listenAddress{{"ws", "127.0.0.1:9001"}, {"wss", "127.0.0.1:9002"}} {
-		ln, url, err := a.listen(serverTLS(cert))
+	var listeners []*listener
+	for _, a := range []listenAddress{{"ws", "127.0.0.1", 9001}, {"wss", "127.0.0.1", 9002}} {
+		ln, err := a.listen(ctx, serverTLS(cert), d.grant)
 		if errors.Is(err, syscall.EADDRINUSE) {
-			note(stderr, "%s is taken, using a free port", a.address)
-			a.address = "127.0.0.1:0"
-			ln, url, err = a.listen(serverTLS(cert))
+			note(stderr, "%s is taken, using a free port", a)
+			a.port = 0
+			ln, err = a.listen(ctx, serverTLS(cert), d.grant)
 		}
 		if err != nil {
 			return nil, failed(err)
 		}
-		tap := &tapListener{Listener: ln}
+		tap := &tapListener{Listener: ln.Listener}
+		ln.Listener = tap
 		versions := []host.HTTPVersion{host.HTTP1}
 		if a.scheme == "wss" {
 			versions = append(versions, host.HTTP2)
 		}
-		d.endpoints = append(d.endpoints, &endpoint{url, tap, versions})
-		listeners = append(listeners, tap)
+		d.endpoints = append(d.endpoints, &endpoint{ln.url, tap, versions})
+		listeners = append(listeners, ln)
 	}
 	return listeners, nil
 }

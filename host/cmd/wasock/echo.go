@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,20 +11,23 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/wasock/wasock/host"
 	_ "github.com/wasock/wasock/host/extendedconnect" // WebSocket over HTTP/2, in both servers of this command
+	"github.com/wasock/wasock/host/permission"
 )
 
 // echoFlags are the flags of wasock echo.
 type echoFlags struct {
 	listenFlags
+	netFlags
 	limitFlags
 	compressFlags
+	noteFlags
 	instances    int
 	subprotocols []string
 	origins      []string
-	quiet        bool
 	debugListen  string
 }
 
@@ -39,25 +41,34 @@ func newEcho() *cobra.Command {
 WebSockets are served over HTTP/1.1 and, with TLS or by prior knowledge, over
 HTTP/2. A client that does not read is not read from either.
 
+Listening is a permission. An address that --listen names is allowed by that;
+with --allow-net the rules have to name it as well. An address without a host is
+0.0.0.0, all of this machine's of IPv4; [::] is all of IPv6. Of names there is
+localhost, which is 127.0.0.1.
+
 echo prints one line for each listener, "listening on ws://127.0.0.1:9001/".
 Ctrl-C, or SIGTERM, closes every connection with 1001 and waits for the peers; a
 second one ends at once.`,
 		Example: `  wasock echo
   wasock echo --listen 127.0.0.1:0 --subprotocol chat
   wasock echo --listen 127.0.0.1:9002 --tls-self-signed --ca-out ca.pem
-  wasock echo --listen ws://:80 --listen wss://:443 --tls-cert c --tls-key k`,
+  wasock echo --listen ws://:80 --listen wss://:443 --cert c --key k`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	f.listenFlags.add(fs)
-	fs.IntVar(&f.instances, "instances", 0, "`number` of engine instances that share the connections (default one for each CPU)")
-	f.limitFlags.add(fs)
-	f.compressFlags.add(fs)
 	fs.StringArrayVar(&f.subprotocols, "subprotocol", nil, "subprotocol `name` to support, in order of preference; may be repeated")
-	fs.StringArrayVar(&f.origins, "origin", nil, "`origin` whose pages may connect besides our own, or * for any; may be repeated")
-	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print the listeners and errors only")
+	f.compressFlags.add(fs)
+	fs.IntVar(&f.instances, "instances", 0, "`number` of engine instances that share the connections (default one for each CPU)")
+	f.noteFlags.add(fs, "print the listeners and errors only")
+	group(fs, "Who may connect, and where", func(fs *pflag.FlagSet) {
+		f.netFlags.add(fs, "the addresses of --listen")
+		fs.StringArrayVar(&f.origins, "origin", nil, "`origin` whose pages may connect besides our own, or * for any; may be repeated")
+	})
+	group(fs, "TLS", f.listenFlags.addTLS)
+	group(fs, "Limits", f.limitFlags.add)
 	fs.StringVar(&f.debugListen, "debug-listen", "", "address for net/http/pprof")
 	_ = fs.MarkHidden("debug-listen")
 	return cmd
@@ -79,45 +90,91 @@ func (f *echoFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	notes, level := cmd.ErrOrStderr(), slog.LevelInfo
-	if f.quiet {
-		notes, level = io.Discard, slog.LevelError
-	}
-	logger := newLogger(cmd.ErrOrStderr(), level)
-	h, err := newHost(cmd, notes, host.Config{Instances: f.instances, Logger: logger})
+	notes, logger, err := f.noteFlags.open(cmd, slog.LevelInfo, slog.LevelError)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = h.Close() }()
-
-	var listeners []net.Listener
+	var debug *listenAddress
+	if f.debugListen != "" {
+		l, err := parseListen(f.debugListen, "ws")
+		if err != nil {
+			return err
+		}
+		debug = &l
+	}
+	grant, err := f.grant(addresses, debug, logger)
+	if err != nil {
+		return err
+	}
+	var listeners []*listener
 	defer func() {
 		for _, ln := range listeners {
 			_ = ln.Close()
 		}
 	}()
 	for _, a := range addresses {
-		ln, url, err := a.listen(tlsConfig)
+		ln, err := a.listen(cmd.Context(), tlsConfig, grant)
 		if err != nil {
-			return failed(err)
+			return f.listenFailed(err)
 		}
 		listeners = append(listeners, ln)
-		fmt.Fprintf(cmd.OutOrStdout(), "listening on %s\n", url)
 	}
-	if f.debugListen != "" {
-		ln, err := net.Listen("tcp", f.debugListen)
+	if debug != nil {
+		ln, err := debug.listen(cmd.Context(), nil, grant)
 		if err != nil {
-			return failed(err)
+			return f.listenFailed(err)
 		}
 		defer func() { _ = ln.Close() }()
 		note(notes, "profiles on http://%s/debug/pprof/", ln.Addr())
 		go serveProfiles(ln)
 	}
+	h, err := newHost(cmd, notes, host.Config{Instances: f.instances, Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = h.Close() }()
+	for _, ln := range listeners {
+		fmt.Fprintf(cmd.OutOrStdout(), "listening on %s\n", ln.url)
+	}
 	defer freeMemoryOnSignal()()
-	srv := newEchoServer(h, &host.AcceptOptions{
+	return serve(cmd.Context(), h, listeners, &host.AcceptOptions{
 		Events: echoEvents{}, Limits: limits, Compression: compression, Subprotocols: f.subprotocols, Origins: f.origins,
 	}, logger)
-	return serve(cmd.Context(), srv, h, listeners, logger)
+}
+
+// maxConnections is the quota of a server's connections. Open files run out before it.
+const maxConnections = 1 << 20
+
+// grant returns the permission to listen. Without --allow-net it has the addresses
+// that were named.
+func (f *echoFlags) grant(addresses []listenAddress, debug *listenAddress, logger *slog.Logger) (*permission.Grant, error) {
+	if debug != nil {
+		addresses = append(addresses[:len(addresses):len(addresses)], *debug)
+	}
+	var named []string
+	for _, a := range addresses {
+		if rule := a.rule(); rule != "" { // without one it is refused later, with the reason
+			named = append(named, rule)
+		}
+	}
+	list, err := f.list(named...)
+	if err != nil {
+		return nil, err
+	}
+	o := &permission.GrantOptions{Name: "echo", Quota: permission.Quota{Connections: maxConnections}}
+	if f.verbose {
+		o.Logger = logger
+	}
+	return permission.NewGrant(list, o), nil
+}
+
+// listenFailed returns the error of listening that failed with err.
+func (f *echoFlags) listenFailed(err error) error {
+	var denied *host.PermissionError
+	if errors.As(err, &denied) {
+		return f.denied(denied)
+	}
+	return usageOrFailed(err)
 }
 
 // echoEvents sends every message back. It has no state, and one value serves all
@@ -181,13 +238,19 @@ func explainItself(w http.ResponseWriter, r *http.Request) {
 // more than Limits.CloseTimeout, after which a connection ends by itself.
 const shutdownTimeout = 10 * time.Second
 
-// serve serves on the listeners until ctx ends, and then closes what is open.
-func serve(ctx context.Context, srv *http.Server, h *host.Host, listeners []net.Listener, logger *slog.Logger) error {
+// serve serves on the listeners, as o says, until ctx ends, and then closes what is
+// open.
+func serve(ctx context.Context, h *host.Host, listeners []*listener, o *host.AcceptOptions, logger *slog.Logger) error {
 	ended := make(chan error, len(listeners))
+	var servers []*http.Server
 	for _, ln := range listeners {
+		counted := *o
+		counted.Listener = ln.counted
+		srv := newEchoServer(h, &counted, logger)
+		servers = append(servers, srv)
 		go func() { ended <- srv.Serve(ln) }()
+		defer func() { _ = srv.Close() }()
 	}
-	defer func() { _ = srv.Close() }()
 	select {
 	case err := <-ended:
 		return failed(err)
@@ -198,7 +261,9 @@ func serve(ctx context.Context, srv *http.Server, h *host.Host, listeners []net.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	go func() { _ = srv.Shutdown(ctx) }()
+	for _, srv := range servers {
+		go func() { _ = srv.Shutdown(ctx) }()
+	}
 	if err := h.Shutdown(ctx); err != nil {
 		return failed(errors.New("some peers did not answer the closing handshake, and were cut off"))
 	}

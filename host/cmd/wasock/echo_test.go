@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,9 +19,11 @@ import (
 	"time"
 
 	"github.com/wasock/wasock/host"
+	"github.com/wasock/wasock/host/permission"
 )
 
 func TestEchoPage(t *testing.T) {
+	t.Parallel()
 	urls, _ := startEcho(t, "--listen=127.0.0.1:0")
 	page := "http" + strings.TrimPrefix(urls[0], "ws")
 	resp, err := http.Get(page)
@@ -47,11 +50,12 @@ func TestEchoAddressInUse(t *testing.T) {
 	address := strings.TrimSuffix(strings.TrimPrefix(urls[0], "ws://"), "/")
 	r := command(t, "", "echo", "--listen", address)
 	r.want(t, "an address is taken once", exitFailed, "")
-	r.wantStderr(t, "it says what to do", "wasock: listen tcp "+address, "choose another port")
+	r.wantStderr(t, "it says what to do", "wasock: listen tcp4 "+address, "choose another port")
 }
 
 // Ctrl-C closes what is open with 1001, and waits.
 func TestEchoShutdown(t *testing.T) {
+	t.Parallel()
 	urls, echo := startEcho(t, "--listen=127.0.0.1:0")
 	c := start(t, "connect", urls[0])
 	if _, err := io.WriteString(c.stdin, "a\n"); err != nil {
@@ -192,19 +196,58 @@ func TestSelfSignedNames(t *testing.T) {
 
 func TestParseListen(t *testing.T) {
 	for text, want := range map[string]listenAddress{
-		"127.0.0.1:9001":        {"wss", "127.0.0.1:9001"},
-		":9001":                 {"wss", ":9001"},
-		"ws://127.0.0.1:9001/":  {"ws", "127.0.0.1:9001"},
-		"WSS://[::1]:0":         {"wss", "[::1]:0"},
+		"127.0.0.1:9001":        {"wss", "127.0.0.1", 9001},
+		":9001":                 {"wss", "0.0.0.0", 9001},
+		"Localhost:9001":        {"wss", "Localhost", 9001},
+		"ws://127.0.0.1:9001/":  {"ws", "127.0.0.1", 9001},
+		"WSS://[::1]:0":         {"wss", "::1", 0},
 		"http://127.0.0.1:9001": {},
 		"9001":                  {},
 		"::1:9001":              {},
 		"127.0.0.1:":            {},
-		"ws://127.0.0.1:1/path": {"ws", "127.0.0.1:1/path"}, // net.Listen says what is wrong
+		"127.0.0.1:65536":       {},
+		"127.0.0.1:http":        {},
+		"ws://127.0.0.1:1/path": {},
+		"box.example:9001":      {}, // what it resolves to is not ours to say
 	} {
 		got, err := parseListen(text, "wss")
 		if (err != nil) != (want == listenAddress{}) || err == nil && got != want {
 			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
 		}
+	}
+}
+
+// What comes by a listener counts against the grant that allowed it, with TLS as well.
+func TestEchoGrant(t *testing.T) {
+	t.Parallel()
+	h := newTestHost(t)
+	grant, err := permission.Allow("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _, err := selfSigned(nil, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var listeners []*listener
+	for _, scheme := range []string{"ws", "wss"} {
+		ln, err := listenAddress{scheme, "127.0.0.1", 0}.listen(ctx, serverTLS(cert), grant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, ln)
+	}
+	go func() {
+		_ = serve(ctx, h, listeners, &host.AcceptOptions{Events: echoEvents{}}, slog.New(slog.DiscardHandler))
+	}()
+	for _, ln := range listeners {
+		if _, _, err := h.Dial(ctx, ln.url, &host.DialOptions{InsecureHosts: []string{"127.0.0.1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := grant.Usage().Connections; got != 4 {
+		t.Errorf("two listeners with a connection each count as %d, want 4", got)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/wasock/wasock/host"
-	"github.com/wasock/wasock/host/permission"
 )
 
 // size is a flag's number of bytes.
@@ -111,60 +110,6 @@ func (c *compressFlags) compression() (o host.Compression, err error) {
 		return o, usage("--compress-level %s: write fastest, default or best", c.level)
 	}
 	return o, nil
-}
-
-// netFlags are --allow-net and --deny-net.
-type netFlags struct {
-	allow netRules
-	deny  []string
-}
-
-func (n *netFlags) add(fs *pflag.FlagSet) {
-	fs.Var(&n.allow, "allow-net", "targets to allow `[=RULES]`, all without a value (default the URL's host and port)")
-	fs.Lookup("allow-net").NoOptDefVal = everything
-	fs.StringArrayVar(&n.deny, "deny-net", nil, "targets to deny, also where --allow-net allows them: `RULES` like example.com:443,10.0.0.0/8")
-}
-
-// list returns the permissions. Without --allow-net they allow what the rule
-// named says.
-func (n *netFlags) list(named string) (*permission.List, error) {
-	allow := n.allow.rules
-	if !n.allow.given() {
-		allow = []string{named}
-	}
-	list, err := permission.Parse(allow, n.deny)
-	if n.allow.all && err == nil {
-		list, err = permission.AllowAll(n.deny...)
-	}
-	if err != nil {
-		return nil, usage("--allow-net or --deny-net: %w", err)
-	}
-	return list, nil
-}
-
-// everything is the value of --allow-net where it has none. With it and the type
-// bool the help shows no value that could be taken for a rule.
-const everything = "true"
-
-// netRules is the value of --allow-net. Rules are parsed later: the error of a
-// flag repeats its value, and that may hold a password by mistake.
-type netRules struct {
-	all   bool
-	rules []string
-}
-
-func (r *netRules) given() bool { return r.all || len(r.rules) > 0 }
-
-func (r *netRules) String() string { return strings.Join(r.rules, ",") }
-func (r *netRules) Type() string   { return "bool" }
-
-func (r *netRules) Set(text string) error {
-	if text == everything {
-		r.all = true
-	} else {
-		r.rules = append(r.rules, text)
-	}
-	return nil
 }
 
 // headerFields parses the values of --header.

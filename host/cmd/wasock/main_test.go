@@ -47,17 +47,27 @@ type result struct {
 	stdout, stderr string
 }
 
+// asCommand is the variable that makes the command itself of the test's process.
+const asCommand = "WASOCK_TEST_AS_COMMAND"
+
 // cacheDir has the tests share the compiled engine: under the race detector
 // compiling takes seconds.
 var cacheDir string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
 	flag.Parse()
 	dir, err := os.MkdirTemp("", "wasock-test-")
 	if err != nil {
 		panic(err)
 	}
 	cacheDir = dir
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSLKEYLOGFILE"} {
+		_ = os.Unsetenv(name)
+		_ = os.Unsetenv(strings.ToLower(name))
+	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -165,12 +175,30 @@ func TestUsage(t *testing.T) {
 		{"hidden flags are not", []string{"echo", "--debug-lisen=x"}, "wasock: unknown flag: --debug-lisen; see wasock echo --help\n"},
 		{"an unknown flag names the help", []string{"echo", "--colour"}, "wasock: unknown flag: --colour; see wasock echo --help\n"},
 		{"the URL is missing", []string{"connect"}, "wasock: connect needs a URL, such as ws://127.0.0.1:9001/\n"},
-		{"rules need an equals sign", []string{"connect", "--allow-net", "h", "ws://h/"}, "wasock: connect takes one URL; write --allow-net=RULES with an equals sign\n"},
+		{"rules need an equals sign", []string{"connect", "--allow-net", "h", "ws://h/"}, "wasock: connect takes one URL; write --allow-net=RULES and --deny-net=RULES with an equals sign\n"},
+		{"hosts need an equals sign", []string{"connect", "--unsafely-ignore-certificate-errors", "h", "wss://h/"}, "wasock: connect takes one URL; write --unsafely-ignore-certificate-errors=HOSTS with an equals sign\n"},
+		{"a proxy has a URL, which is not repeated", []string{"connect", "--proxy=ftp://u:secret@h", "ws://h/"}, "wasock: --proxy: this is not the URL of a proxy, such as http://proxy.example.com:3128 or socks5h://127.0.0.1:1080\n"},
+		{"a pin has a form", []string{"connect", "--pin=sha1/x", "wss://h/"}, "wasock: --pin: this is not a pin: write sha256/ and the base64 of 32 bytes, with its =\n"},
+		{"TLS has two versions", []string{"connect", "--tls-min-version=1.1", "wss://h/"}, "wasock: --tls-min-version 1.1: write 1.2 or 1.3\n"},
+		{"a server's TLS as well", []string{"echo", "--tls-self-signed", "--tls-min-version=3"}, "wasock: --tls-min-version 3: write 1.2 or 1.3\n"},
+		{"hosts have no ports", []string{"connect", "--unsafely-ignore-certificate-errors=h,h:443", "wss://h/"}, "wasock: --unsafely-ignore-certificate-errors=h:443: the host is neither a name nor an address: write hosts without ports, such as localhost,10.0.0.5\n"},
+		{"redirects are counted", []string{"connect", "--redirects=-1", "ws://h/"}, "wasock: --redirects -1: a number of redirects is not negative\n"},
+		{"quiet is not verbose", []string{"connect", "-q", "-v", "ws://h/"}, "wasock: --quiet and --verbose exclude each other\n"},
+		{"client certificates are for wss", []string{"echo", "--ca=x"}, "wasock: --ca is for wss, which needs --tls-self-signed, or --cert and --key\n"},
+		{"a name is not listened on", []string{"echo", "--listen=box.example:1"}, "wasock: --listen box.example:1: the host is an address of this machine, localhost, or nothing for 0.0.0.0\n"},
+		{"a rule is typed wrong", []string{"connect", "--allow-net=exmaple.com:44x", "ws://h/"}, "wasock: --allow-net or --deny-net: invalid rule \"exmaple.com:44x\": port \"44x\" is not a number: write exmaple.com:443\n"},
+		{"IPv6 has brackets in rules", []string{"connect", "--allow-net=::1", "ws://h/"}, "wasock: --allow-net or --deny-net: invalid rule \"::1\": an IPv6 address is written in brackets: write [::1]\n"},
+		{"an empty rule is none", []string{"connect", "--deny-net=", "ws://h/"}, "wasock: --allow-net or --deny-net: invalid rule \"\": empty host: write example.com:443\n"},
+		{"a subcommand of permissions is suggested", []string{"permissions", "explian"}, "wasock: unknown command \"explian\"; did you mean explain?\n"},
+		{"explain needs a target", []string{"permissions", "explain"}, "wasock: explain needs a target, such as wss://example.com/ or example.com:443\n"},
+		{"a target has a port", []string{"permissions", "explain", "example.com"}, "wasock: a target is a URL such as wss://example.com/, or a host and a port such as example.com:443\n"},
+		{"IPv6 has brackets in targets", []string{"permissions", "explain", "::1"}, "wasock: an IPv6 address is written in brackets: [::1]:443\n"},
+		{"nothing is resolved for listening", []string{"permissions", "explain", "--listen", "--resolve", "127.0.0.1:1"}, "wasock: --listen and --resolve exclude each other: no name is resolved for listening\n"},
 		{"sizes have units", []string{"echo", "--message-limit=0"}, `wasock: invalid argument "0" for "--message-limit" flag: a size is a positive number of bytes, such as 65536, 64KiB or 16MiB; see wasock echo --help` + "\n"},
 		{"echo takes no arguments", []string{"echo", "127.0.0.1:9001"}, "wasock: echo takes no arguments; see wasock echo --help\n"},
-		{"wss needs a certificate", []string{"echo", "--listen=wss://127.0.0.1:0"}, "wasock: --listen wss://127.0.0.1:0: wss needs --tls-self-signed, or --tls-cert and --tls-key\n"},
+		{"wss needs a certificate", []string{"echo", "--listen=wss://127.0.0.1:0"}, "wasock: --listen wss://127.0.0.1:0: wss needs --tls-self-signed, or --cert and --key\n"},
 		{"an address has a port", []string{"echo", "--listen=127.0.0.1"}, "wasock: --listen 127.0.0.1: an address is a host and a port, such as 127.0.0.1:9001 or [::1]:0\n"},
-		{"certificate and key are a pair", []string{"echo", "--tls-cert=x"}, "wasock: --tls-cert and --tls-key belong together: give both\n"},
+		{"certificate and key are a pair", []string{"echo", "--cert=x"}, "wasock: --cert and --key belong together: give both\n"},
 		{"a header has a colon, and is not repeated", []string{"connect", "-H", "secret", "ws://h/"}, "wasock: --header number 1 is not of the form 'Name: value'\n"},
 		{"--binary has two forms", []string{"connect", "--binary=base64", "ws://h/"}, "wasock: --binary base64: write --binary hex or --binary raw\n"},
 	} {
@@ -183,8 +211,8 @@ func TestUsage(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"echo", "connect", "version", "demo"} {
-		r := command(t, "", name, "--help")
+	for _, name := range []string{"echo", "connect", "permissions", "permissions explain", "version", "demo"} {
+		r := command(t, "", append(strings.Fields(name), "--help")...)
 		if r.code != exitOK || !strings.Contains(r.stdout, "Examples:\n  wasock "+name) {
 			t.Errorf("%s --help has no example: code %d, %q", name, r.code, r.stdout)
 		}
@@ -236,6 +264,7 @@ func TestCacheDir(t *testing.T) {
 
 // A directory that cannot be made is a note, and no failure.
 func TestCacheDirUnwritable(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)

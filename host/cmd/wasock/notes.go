@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // note prints a line for the person at the terminal.
@@ -40,6 +43,9 @@ func printable(s string) string {
 
 // isTerminal reports whether v is a terminal.
 func isTerminal(v any) bool {
+	if l, ok := v.(*lockedWriter); ok {
+		return isTerminal(l.w)
+	}
 	f, ok := v.(*os.File)
 	if !ok {
 		return false
@@ -61,6 +67,7 @@ func paletteFor(w io.Writer) palette {
 
 func (p palette) dim(s string) string   { return p.wrap("2", s) }
 func (p palette) bold(s string) string  { return p.wrap("1", s) }
+func (p palette) red(s string) string   { return p.wrap("31", s) }
 func (p palette) green(s string) string { return p.wrap("32", s) }
 func (p palette) cyan(s string) string  { return p.wrap("36", s) }
 
@@ -81,6 +88,30 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
+}
+
+// noteFlags say how much is printed for the person at the terminal.
+type noteFlags struct{ quiet, verbose bool }
+
+// add adds the flags. quiet says what --quiet leaves.
+func (f *noteFlags) add(fs *pflag.FlagSet, quiet string) {
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, quiet)
+	fs.BoolVarP(&f.verbose, "verbose", "v", false, "print each decision of --allow-net and --deny-net, and what else helps to find a fault")
+}
+
+// open returns where notes go, and a logger, which has records from level up, or from
+// quiet up with --quiet.
+func (f *noteFlags) open(cmd *cobra.Command, level, quiet slog.Level) (io.Writer, *slog.Logger, error) {
+	notes := cmd.ErrOrStderr()
+	switch {
+	case f.quiet && f.verbose:
+		return nil, nil, usage("--quiet and --verbose exclude each other")
+	case f.quiet:
+		notes, level = io.Discard, quiet
+	case f.verbose:
+		level = slog.LevelDebug
+	}
+	return notes, newLogger(cmd.ErrOrStderr(), level), nil
 }
 
 // newLogger returns a logger that prints notes.

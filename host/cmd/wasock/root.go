@@ -33,8 +33,8 @@ says.`,
 	}
 	root.PersistentFlags().String("cache-dir", defaultCacheDir(), "`directory` for the compiled engine; empty for none")
 	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
-	root.AddCommand(newEcho(), newConnect(), newVersion(), newDemo())
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
+	root.AddCommand(newEcho(), newConnect(), newPermissions(), newVersion(), newDemo())
 	return root
 }
 

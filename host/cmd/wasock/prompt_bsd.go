@@ -1,0 +1,27 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package main
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// discardInput drops what was typed at t and not read yet.
+func discardInput(t terminal) error {
+	f, ok := t.(*os.File)
+	if !ok {
+		return nil
+	}
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	const reading = 1 // FREAD
+	var flushed error
+	if err := conn.Control(func(fd uintptr) { flushed = unix.IoctlSetPointerInt(int(fd), unix.TIOCFLUSH, reading) }); err != nil {
+		return err
+	}
+	return flushed
+}
