@@ -53,8 +53,13 @@ func revocation(ctx context.Context, err error) error {
 	return err
 }
 
-// revoke closes c because of its grant: err is a *RevokedError or a *QuotaError.
-func (c *Conn) revoke(err error) {
+// revoke closes c because of its grant: err is a *RevokedError or a *QuotaError. It
+// returns at once: a hook of the grant's that takes it back may run below write, which
+// holds mu.
+func (c *Conn) revoke(err error) { go c.closeFor(err) }
+
+// closeFor is revoke, and waits for c's locks.
+func (c *Conn) closeFor(err error) {
 	c.mu.Lock()
 	if c.failure == nil {
 		c.failure = err
@@ -77,7 +82,8 @@ func (c *Conn) count(in, out int) {
 	if c.lease == nil || c.spent.Load() {
 		return
 	}
-	if err := c.lease.Count(in, out); err != nil && !c.spent.Swap(true) {
-		go c.revoke(err) // the caller may hold mu
+	// What the transport held when c ended is read after the lease was released.
+	if err := c.lease.Count(in, out); err != nil && err != permission.ErrReleased && !c.spent.Swap(true) {
+		c.revoke(err)
 	}
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +15,9 @@ import (
 // the rules. The host is an IP address or localhost, which is 127.0.0.1 here, and port
 // 0 lets the system choose. The listener counts as one of g's connections until it is
 // closed, and is closed when g does not allow it any more. WebSockets that come by it
-// count too if AcceptOptions.Listener names it.
+// count too if AcceptOptions.Listener names it. When a revoked listener closes,
+// http.Server.Serve returns; give the connections time for their Close frames before the
+// Server is closed as well: Host.Shutdown does.
 //
 // The error is a *PermissionError, a *QuotaError, an *ArgumentError for an address that
 // is malformed, or package net's.
@@ -38,8 +41,12 @@ func Listen(ctx context.Context, address string, g *permission.Grant) (*Listener
 	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
 		bind = "127.0.0.1" // what else the name resolves to was not granted
 	}
+	network := "tcp4" // with "tcp" the unspecified address of one family is both families'
+	if addr, err := netip.ParseAddr(bind); err == nil && addr.Unmap().Is6() {
+		network = "tcp6"
+	}
 	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", net.JoinHostPort(bind, text))
+	l, err := config.Listen(ctx, network, net.JoinHostPort(bind, text))
 	if err != nil {
 		lease.Release()
 		return nil, err

@@ -52,6 +52,9 @@ func (o *DialOptions) redirected(from string, resp *http.Response, err error) (t
 	if o.TLS != nil {
 		other.TLS = o.TLS.Clone()
 		other.TLS.Certificates, other.TLS.GetClientCertificate, other.TLS.ServerName = nil, nil, ""
+		// A session is kept by name, not by port, and carries the certificate that it
+		// began with.
+		other.TLS.ClientSessionCache = nil
 	}
 	return u.String(), &other, true, nil
 }
@@ -78,5 +81,12 @@ func originOf(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		port = p
 	}
-	return scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+	// Lower case is ASCII's: that of İ begins with i, and its A-label is another host's.
+	host := strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, u.Hostname())
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

@@ -162,7 +162,7 @@ func TestDecisionsAreLogged(t *testing.T) {
 		`level=DEBUG msg="websocket: permission allowed" grant=chat operation=dial target=example.com port=443 verdict=allowed rule="--allow-net=example.com:443"`)
 	g.CheckAddr(ctx, "example.com", addrPort("[::ffff:10.0.0.1]:443"))
 	wantLog(t, "a denial is a warning and names the rule and the address", b,
-		`level=WARN msg="websocket: permission denied" grant=chat operation=dial target=example.com port=443 address=[::ffff:10.0.0.1]:443 verdict=denied rule="--deny-net=10.0.0.0/8" reason="resolves to 10.0.0.1"`)
+		`level=WARN msg="websocket: permission denied" grant=chat operation=dial target=example.com port=443 address=10.0.0.1:443 verdict=denied rule="--deny-net=10.0.0.0/8" reason="resolves to 10.0.0.1"`)
 	g.CheckAddr(ctx, "example.com", addrPort("127.0.0.1:443"))
 	wantLog(t, "a denial names what is missing", b,
 		`level=WARN msg="websocket: permission denied" grant=chat operation=dial target=example.com port=443 address=127.0.0.1:443 verdict=denied needs=127.0.0.1:443 reason="resolves to 127.0.0.1, a loopback address"`)
