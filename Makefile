@@ -34,7 +34,7 @@ race: ## run the host's tests under the race detector
 	$(GO) test -race ./host/...
 
 cover: ## print the statement coverage of packages by their own tests
-	$(GO) test -cover ./protocol ./hostcalls ./host/permission ./host/internal/http2client
+	$(GO) test -cover ./protocol ./hostcalls ./host/permission ./host/dialer ./host/internal/http2client
 
 check: ## format, vet, staticcheck, generated files, engine, tidy, builds for other systems
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run: make fmt'; exit 1; }
@@ -90,18 +90,26 @@ interop: ## test against gorilla, coder and gws over real sockets
 # failure.
 PEERS_TEST = cd tests/peers && WASOCK_PEERS=$${WASOCK_PEERS:-run} $(GO) test -count=1
 
-.PHONY: peers-install peers autobahn-http2
+.PHONY: peers-install peers
 peers-install: ## install the peers: browsers, proxies, Node, Deno, Python, h2spec, Autobahn
 	tests/peers/install
 
 peers: ## test against browsers, proxies, Node, Deno, Python and h2spec, over HTTP/1.1 and HTTP/2
 	$(PEERS_TEST) -skip Autobahn
 
-autobahn-http2: ## run Autobahn's sections 1-7, 9 and 10 over HTTP/2
-	$(PEERS_TEST) -run Autobahn
+.PHONY: autobahn autobahn-http2 autobahn-all
+autobahn: ## run Autobahn against both roles, under wazero, over HTTP/2 and native: 7 minutes
+	$(PEERS_TEST) -timeout 30m -run '^TestAutobahn'
+
+autobahn-http2: ## run Autobahn against both roles over HTTP/2 only
+	$(PEERS_TEST) -run '^TestAutobahn$$/http2$$'
+
+autobahn-all: export WASOCK_AUTOBAHN = all
+autobahn-all: ## run all 517 cases of Autobahn against both roles under wazero: an hour
+	$(PEERS_TEST) -timeout 5h -run '^TestAutobahn$$'
 
 fuzz: ## run every fuzz target for FUZZ_TIME
-	@for pkg in ./protocol ./hostcalls ./host ./host/permission ./host/internal/http2client; do \
+	@for pkg in ./protocol ./hostcalls ./host ./host/permission ./host/dialer ./host/internal/http2client; do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz); do \
 			$(GO) test $$pkg -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) || exit 1; done; done
 

@@ -1,108 +1,224 @@
 package peers
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/wasock/wasock/host"
 )
 
-// autobahnPatience is how long the suite may take. It takes about a minute.
-const autobahnPatience = 15 * time.Minute
+// An autobahnColumn is an end of ours as Autobahn tests it.
+type autobahnColumn struct {
+	name string // of its file in results, and of its test
+	pairing
+	reach string // what is tested, and how Autobahn comes to it, in words
+	test  func(t *testing.T, p pairing, cases []string) autobahnIndex
 
-// informational are Autobahn's cases without a right answer.
-var informational = []string{"7.1.6", "7.13.1", "7.13.2"}
-
-// autobahnCases is how many cases the sections have that we run: all but
-// compression's.
-const autobahnCases = 301
-
-// An autobahnCase is what Autobahn says of a case in its index.
-type autobahnCase struct {
-	Behavior      string `json:"behavior"`
-	BehaviorClose string `json:"behaviorClose"`
+	classes   []int // of sections 12 and 13 that are run: see deflateGroups
+	threshold int   // from how many bytes on the end compresses a message
 }
 
-// TestAutobahnOverHTTP2 has Autobahn's client test wasock echo through HAProxy, which
-// makes an Extended CONNECT of its HTTP/1.1. Every case is OK but those without a
-// right answer. What was found is written to results.
-func TestAutobahnOverHTTP2(t *testing.T) {
-	const row = "autobahn, haproxy, HTTP/2 behind: server"
-	wstest, proxy := need(t, row, wstestTool), need(t, row, haproxyTool)
-	creds := newCredentials(t)
-
-	// HAProxy offers h2 alone to our server, so it is HTTP/2 or nothing. Section 9 has
-	// messages of 16 MiB, and one of 65,536 fragments.
-	ours := startEcho(t, creds, "--message-limit", "64MiB", "--part-limit", "1000000")
-	port, dir := freePort(t), t.TempDir()
-	front := fmt.Sprintf("ws://%s/", address(port))
-	file := write(t, dir, "haproxy.cfg", []byte(haproxy("", "ssl verify required ca-file CA alpn h2 ws h2")(dir, port, ours, creds)))
-	start(t, nil, proxy, haproxyArgs(dir, file)...).accepts(t, port)
-
-	reports := filepath.Join(dir, "reports")
-	specification, err := json.Marshal(map[string]any{
-		"outdir": reports, "servers": []map[string]string{{"agent": "wasock", "url": front}},
-		"cases":         []string{"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"},
-		"exclude-cases": []string{}, "exclude-agent-cases": map[string]string{},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), autobahnPatience)
-	defer cancel()
-	if err := start(t, nil, wstest, "-m", "fuzzingclient", "-s", write(t, dir, "fc.json", specification)).wait(ctx); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(filepath.Join(reports, "index.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index map[string]map[string]autobahnCase
-	if err := json.Unmarshal(text, &index); err != nil {
-		t.Fatal(err)
-	}
-	judgeAutobahn(t, row, index["wasock"])
+var autobahnColumns = []autobahnColumn{
+	{
+		name: "server-wazero", pairing: pairing{"autobahn: server", column{false, host.HTTP1}},
+		reach: "wasock echo", test: fuzzingClient(echoAlone), classes: shortClasses, threshold: echoThreshold,
+	},
+	{
+		name: "client-wazero", pairing: pairing{"autobahn: client", column{false, host.HTTP1}},
+		reach: "host.Dial", test: fuzzingServer(visitAlone), classes: shortClasses, threshold: 1,
+	},
+	{
+		name: "server-wazero-http2", pairing: pairing{"autobahn: server", column{true, host.HTTP2}},
+		reach: "wasock echo over HTTP/2, through HAProxy", test: fuzzingClient(echoBehindHAProxy), classes: oneClass, threshold: echoThreshold,
+	},
+	{
+		name: "client-wazero-http2", pairing: pairing{"autobahn: client", column{true, host.HTTP2}},
+		reach: "host.Dial over HTTP/2, through HAProxy", test: fuzzingServer(visitThroughHAProxy), classes: oneClass, threshold: 1,
+	},
+	{
+		name: "server-native", pairing: pairing{"autobahn: server, native protocol", column{false, host.HTTP1}},
+		reach: "tests/native", test: fuzzingClient(serveNative), classes: oneClass, threshold: 1,
+	},
+	{
+		name: "client-native", pairing: pairing{"autobahn: client, native protocol", column{false, host.HTTP1}},
+		reach: "tests/native", test: fuzzingServer(visitNative), classes: oneClass, threshold: 1,
+	},
 }
 
-// judgeAutobahn checks every case, and writes the summary.
-func judgeAutobahn(t *testing.T, row string, cases map[string]autobahnCase) {
+// autobahnAll is set to have all 517 cases run, in server-wazero and client-wazero
+// only. That takes about an hour.
+var autobahnAll = os.Getenv("WASOCK_AUTOBAHN") == "all"
+
+// echoThreshold is wasock echo's, which is that of package host.
+const echoThreshold = 64
+
+// withoutDeflate are the sections but those of compression, as patterns. Autobahn has
+// a pattern for the beginning of a name.
+var withoutDeflate = []string{"1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"}
+
+// How many cases match withoutDeflate, and how many there are.
+const (
+	casesWithoutDeflate = 301
+	casesInAll          = 517
+)
+
+// Sections 12 and 13 are permessage-deflate: 12.x.y has five kinds of data, 13.x.y
+// seven offers. y is the size class of the thousand messages of a case:
+//
+//	1 to 10    16 B, 64 B, 256 B, 1 KiB, 4 KiB, … each twice the one before, 128 KiB
+//	11 to 15   8 KiB to 128 KiB, in fragments of 256 B
+//	16 to 18   128 KiB, in fragments of 1 KiB, 4 KiB, 32 KiB
+var deflateGroups = []struct{ section, groups int }{{12, 5}, {13, 7}}
+
+// The size classes that are run. The others take most of an hour, since Autobahn is in
+// Python, and the one class half a minute.
+var (
+	shortClasses = []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13}
+	oneClass     = []int{11}
+)
+
+// cases returns the patterns of the cases to run, and how many cases these are. skip
+// is why the column is not run at all.
+func (c *autobahnColumn) cases() (patterns []string, count int, skip string) {
+	if autobahnAll {
+		if len(c.classes) < len(shortClasses) {
+			return nil, 0, "all cases are run under wazero over HTTP/1.1 only"
+		}
+		return []string{"*"}, casesInAll, ""
+	}
+	patterns = append(patterns, withoutDeflate...)
+	for _, d := range deflateGroups {
+		for group := range d.groups {
+			for _, class := range c.classes {
+				patterns = append(patterns, fmt.Sprintf("%d.%d.%d", d.section, group+1, class))
+			}
+		}
+	}
+	return patterns, casesWithoutDeflate + len(patterns) - len(withoutDeflate), ""
+}
+
+// informational are the cases without a right answer, and why they have none. All
+// others are OK.
+var informational = map[string]string{
+	"7.1.6":  "a Close frame behind 256 KiB: whether what came before is echoed is up to either end",
+	"7.13.1": "a close code over 4999 has no meaning that RFC 6455 says",
+	"7.13.2": "a close code over 4999 has no meaning that RFC 6455 says",
+}
+
+// TestAutobahn has Autobahn test our ends, and writes what it found to results.
+func TestAutobahn(t *testing.T) {
+	for _, c := range autobahnColumns {
+		t.Run(c.name, func(t *testing.T) {
+			patterns, count, skip := c.cases()
+			if skip != "" {
+				t.Skip(skip)
+			}
+			t.Parallel()
+			found := c.test(t, c.pairing, patterns)
+			c.judge(t, found, count)
+			c.summarise(t, found)
+		})
+	}
+}
+
+// judge checks every case, and that they are as many as they should be.
+func (c *autobahnColumn) judge(t *testing.T, found autobahnIndex, count int) {
+	t.Helper()
+	if len(found) != count {
+		t.Errorf("Autobahn has run %d cases, want %d", len(found), count)
+	}
+	for name, one := range found {
+		c.settle(t, name, one.check(name, c.threshold))
+	}
+}
+
+// check checks a case of an end that compresses messages from threshold bytes on.
+func (one *autobahnCase) check(name string, threshold int) error {
+	want := "OK"
+	if informational[name] != "" {
+		want = "INFORMATIONAL"
+	}
+	// Where there is no right answer there need be none to what ended it.
+	if one.Behavior != want || one.BehaviorClose != "OK" && one.BehaviorClose != want {
+		return fmt.Errorf("behavior %s, close %s, want %s", one.Behavior, one.BehaviorClose, want)
+	}
+	if one.Traffic == nil {
+		if deflateCase(name) {
+			return errors.New("it does not say how long the messages were on the wire")
+		}
+		return nil
+	}
+	// Autobahn takes a message that is not compressed for as good an answer.
+	size, plain := one.Traffic.Application/max(1, one.Traffic.Messages), one.Traffic.compressed() == 0
+	if wantPlain := size < threshold; plain != wantPlain {
+		return fmt.Errorf("%d messages of %d bytes came back as %d bytes, with a threshold of %d: not compressed %t, want %t",
+			one.Traffic.Messages, size, one.Traffic.Payload, threshold, plain, wantPlain)
+	}
+	return nil
+}
+
+// summarise writes what was found to results.
+func (c *autobahnColumn) summarise(t *testing.T, found autobahnIndex) {
 	t.Helper()
 	summary := struct {
 		Suite         string            `json:"suite"`
+		Tested        string            `json:"tested"`
 		Cases         int               `json:"cases"`
 		Behavior      map[string]int    `json:"behavior"`
 		BehaviorClose map[string]int    `json:"behaviorClose"`
+		Compressed    int               `json:"compressed"` // cases in which our messages were
 		NotOK         map[string]string `json:"notOK"`
-	}{"autobahntestsuite 25.10.1, fuzzingclient, over HTTP/2 through HAProxy", len(cases), map[string]int{}, map[string]int{}, map[string]string{}}
-	if len(cases) != autobahnCases {
-		t.Errorf("Autobahn has run %d cases, want %d", len(cases), autobahnCases)
-	}
-	p := pairing{row, column{false, host.HTTP2}}
-	for name, c := range cases {
-		summary.Behavior[c.Behavior]++
-		summary.BehaviorClose[c.BehaviorClose]++
-		want := "OK"
-		if slices.Contains(informational, name) {
-			want = "INFORMATIONAL"
+	}{"autobahntestsuite 25.10.1", c.row + ": " + c.reach, len(found), map[string]int{}, map[string]int{}, 0, map[string]string{}}
+	for name, one := range found {
+		summary.Behavior[one.Behavior]++
+		summary.BehaviorClose[one.BehaviorClose]++
+		if one.Traffic.compressed() != 0 {
+			summary.Compressed++
 		}
-		var err error
-		if c.Behavior != want || c.BehaviorClose != "OK" && c.BehaviorClose != want {
-			err = fmt.Errorf("behavior %s, close %s, want %s", c.Behavior, c.BehaviorClose, want)
+		if one.Behavior != "OK" || one.BehaviorClose != "OK" {
+			summary.NotOK[name] = one.Behavior + ", close " + one.BehaviorClose
 		}
-		if c.Behavior != "OK" || c.BehaviorClose != "OK" {
-			summary.NotOK[name] = c.Behavior + ", close " + c.BehaviorClose
-		}
-		p.settle(t, name, err)
 	}
 	text, err := json.MarshalIndent(summary, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, "results", "autobahn-http2.json", append(text, '\n'))
+	name := "autobahn-" + c.name + ".json"
+	if autobahnAll {
+		name = "autobahn-all-" + c.name + ".json"
+	}
+	write(t, "results", name, append(text, '\n'))
+}
+
+// TestAutobahnVerdicts: a column fails for whatever Autobahn says that is not expected.
+func TestAutobahnVerdicts(t *testing.T) {
+	traffic := func(size, payload int) *autobahnTraffic { return &autobahnTraffic{1000, 1000 * size, payload} }
+	for _, test := range []struct {
+		says, name string
+		one        autobahnCase
+		ok         bool
+	}{
+		{"OK", "1.1.1", autobahnCase{Behavior: "OK", BehaviorClose: "OK"}, true},
+		{"late", "6.4.1", autobahnCase{Behavior: "NON-STRICT", BehaviorClose: "OK"}, false},
+		{"a wrong close", "7.7.1", autobahnCase{Behavior: "OK", BehaviorClose: "UNCLEAN"}, false},
+		{"no compression", "12.1.2", autobahnCase{Behavior: "UNIMPLEMENTED", BehaviorClose: "OK"}, false},
+		{"no right answer", "7.1.6", autobahnCase{Behavior: "INFORMATIONAL", BehaviorClose: "INFORMATIONAL"}, true},
+		{"no right answer, and it ended well", "7.13.1", autobahnCase{Behavior: "INFORMATIONAL", BehaviorClose: "OK"}, true},
+		{"no right answer, and it ended badly", "7.13.1", autobahnCase{Behavior: "INFORMATIONAL", BehaviorClose: "FAILED"}, false},
+		{"a right answer where there is none", "7.13.2", autobahnCase{Behavior: "OK", BehaviorClose: "OK"}, false},
+		{"no right answer where there is one", "7.1.5", autobahnCase{Behavior: "INFORMATIONAL", BehaviorClose: "OK"}, false},
+		{"compressed", "12.1.2", autobahnCase{Behavior: "OK", BehaviorClose: "OK", Traffic: traffic(64, 7804)}, true},
+		{"compressed, and longer", "12.2.2", autobahnCase{Behavior: "OK", BehaviorClose: "OK", Traffic: traffic(64, 64100)}, true},
+		{"not compressed", "12.1.2", autobahnCase{Behavior: "OK", BehaviorClose: "OK", Traffic: traffic(64, 64000)}, false},
+		{"not compressed below the threshold", "12.1.1", autobahnCase{Behavior: "OK", BehaviorClose: "OK", Traffic: traffic(16, 16000)}, true},
+		{"compressed below the threshold", "12.1.1", autobahnCase{Behavior: "OK", BehaviorClose: "OK", Traffic: traffic(16, 15000)}, false},
+		{"no word of its traffic", "13.7.8", autobahnCase{Behavior: "OK", BehaviorClose: "OK"}, false},
+	} {
+		if err := test.one.check(test.name, echoThreshold); (err == nil) != test.ok {
+			t.Errorf("%s: a case that says %s: got %v, want that it passes %t", test.name, test.says, err, test.ok)
+		}
+	}
 }
