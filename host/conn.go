@@ -202,10 +202,13 @@ func (c *Conn) RemoteAddr() net.Addr {
 }
 
 // BufferedAmount returns how many bytes were sent but not yet taken by the
-// operating system, framing included.
+// operating system, framing included; 0 once the connection is closed.
 func (c *Conn) BufferedAmount() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.finished {
+		return 0 // what a flush holds still goes nowhere
+	}
 	n := c.out.buffered()
 	if c.cork != nil {
 		n += c.cork.staged
