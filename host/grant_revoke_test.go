@@ -71,7 +71,6 @@ func TestRevocationWhileOpen(t *testing.T) {
 // a peer that does not answer. Each is told to its peer at once and ends in time.
 func TestRevocationUnheeded(t *testing.T) {
 	h := newHost(t, host.Config{Instances: 1})
-	limits := host.Limits{CloseTimeout: 50 * time.Millisecond}
 	for _, x := range []struct {
 		name    string
 		answers bool
@@ -96,6 +95,10 @@ func TestRevocationUnheeded(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			g := newGrant(t, "127.0.0.1", nil)
+			limits := host.Limits{CloseTimeout: 50 * time.Millisecond}
+			if x.answers {
+				limits.CloseTimeout = 2 * patience // it is not what ends it
+			}
 			_, p := x.dial(t, host.DialOptions{Grant: g, Limits: limits})
 			g.SetList(nil)
 			p.wantClose("the peer is told", host.CodePolicyViolation, revokedReason)

@@ -338,17 +338,20 @@ func TestRedirectOrigins(t *testing.T) {
 		r.mu.Lock()
 		r.requests, r.location = nil, []string{strings.ReplaceAll(x.location, "PORT", port)}
 		r.mu.Unlock()
-		o := &host.DialOptions{Redirects: 1, Header: http.Header{"Authorization": {"secret"}},
-			Resolver: everywhere{}}
-		conn, _, err := h.Dial(newContext(t), "ws://victim.test:"+port+"/", o)
+		o := &host.DialOptions{Redirects: 1, Header: http.Header{"Cookie": {"secret"}}, Resolver: everywhere{}}
+		conn, _, err := h.Dial(newContext(t), "ws://me:mine@victim.test:"+port+"/", o)
 		if err != nil {
 			t.Errorf("%s: %v", x.location, err)
 			continue
 		}
 		_ = conn.CloseNow()
 		q := r.wantRequests(t, x.location, 2)
-		if keeps := q.Header.Get("Authorization") != ""; keeps != x.keeps {
-			t.Errorf("%s, which is requested of %s, is shown the credentials: got %v, want %v", x.location, q.Host, keeps, x.keeps)
+		want := [2]string{}
+		if x.keeps {
+			want = [2]string{"Basic bWU6bWluZQ==", "secret"}
+		}
+		if got := [2]string{q.Header.Get("Authorization"), q.Header.Get("Cookie")}; got != want {
+			t.Errorf("%s, which is requested of %s, is shown %q, want %q", x.location, q.Host, got, want)
 		}
 	}
 }
