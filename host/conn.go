@@ -124,6 +124,7 @@ type Conn struct {
 	failure error                      // why; under mu
 	done    chan struct{}              // closed when finished is set; under mu
 	failed  bool                       // the handler was told why; under deliver
+	wasOpen bool                       // a client's opening handshake succeeded; under deliver
 	budget  int                        // what a batch of events may still cost; under deliver
 	arrived int64                      // bytes of the message that is arriving; under deliver
 

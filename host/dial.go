@@ -86,8 +86,13 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 	if err := o.check(); err != nil {
 		return nil, nil, err
 	}
+	var redirect *http.Response
 	for hops := 0; ; hops++ {
 		c, resp, err := h.dial(ctx, url, o)
+		var ae *ArgumentError
+		if hops > 0 && errors.As(err, &ae) { // the caller's arguments led to the first hop
+			return nil, redirect, &HandshakeError{Status: redirect.StatusCode, Field: "Location", Rule: "a redirect leads to a URL that can be dialled", Err: err}
+		}
 		if err == nil || hops == o.Redirects {
 			return c, resp, err
 		}
@@ -95,7 +100,7 @@ func (h *Host) Dial(ctx context.Context, url string, o *DialOptions) (*Conn, *ht
 		if !ok {
 			return nil, resp, err
 		}
-		url, o = to, next
+		url, o, redirect = to, next, resp
 	}
 }
 
@@ -185,13 +190,13 @@ func (c *Conn) establish(ctx context.Context, o *DialOptions) error {
 	}
 	defer cancel(nil)
 	if o.HTTPVersion == HTTP2 || o.HTTPVersion == HTTPAuto && c.target.tls {
-		return revocation(ctx, c.openShared(ctx, o))
+		return interruption(ctx, c.openShared(ctx, o))
 	}
 	nc, _, err := c.connect(ctx, o, "http/1.1")
 	if err == nil {
 		err = c.openUpgrade(ctx, nc)
 	}
-	return revocation(ctx, err)
+	return interruption(ctx, err)
 }
 
 // openUpgrade performs the opening handshake over HTTP/1.1 on nc.
@@ -218,6 +223,9 @@ func (c *Conn) openUpgrade(ctx context.Context, nc net.Conn) error {
 // openingError returns why c is not open, or nil if it is. err is why if the engine
 // does not know.
 func (c *Conn) openingError(err error) error {
+	if c.wasOpen {
+		return nil // what ended it came with the response, and Read, or OnClose, tells
+	}
 	ended := c.ReadyState() == StateClosed
 	switch e := c.end.Load(); {
 	case e != nil && e.Err != nil:

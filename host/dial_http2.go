@@ -30,7 +30,7 @@ func (c *Conn) openShared(ctx context.Context, o *DialOptions) error {
 	}
 	force := o.HTTPVersion == HTTP2
 	for attempt := 1; ; attempt++ {
-		l, err := c.host.http2.link(ctx, key, force, permit, dial, c.limits.handshakeTimeout())
+		l, err := c.host.http2.link(ctx, key, c.grant, force, permit, dial, c.limits.handshakeTimeout())
 		if err != nil {
 			return err
 		}

@@ -354,7 +354,11 @@ func (c *Conn) cause() error {
 }
 
 func (c *Conn) onOpen() {
-	if c.state.CompareAndSwap(int32(StateConnecting), int32(StateOpen)) && c.handler != nil {
+	if !c.state.CompareAndSwap(int32(StateConnecting), int32(StateOpen)) {
+		return
+	}
+	c.wasOpen = true
+	if c.handler != nil {
 		c.handler.OnOpen(c)
 	}
 }

@@ -68,6 +68,9 @@ type Host struct {
 	next    atomic.Uint32
 	http2   *http2Pool
 
+	ending context.Context // ends with the Host, and with it the dials under way
+	cancel context.CancelFunc
+
 	mu        sync.Mutex
 	instances []*instance
 	replacing sync.WaitGroup // of instances that failed
@@ -101,6 +104,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, errInstanceMemory
 	}
 	h := &Host{cfg: cfg, logger: cfg.Logger, conns: make(map[*Conn]struct{}), http2: newHTTP2Pool(cfg.HTTP2IdleTimeout)}
+	h.ending, h.cancel = context.WithCancel(context.Background())
 	var err error
 	if h.runtime, err = newEngineRuntime(ctx, &cfg); err != nil {
 		return nil, err
@@ -240,6 +244,7 @@ func (h *Host) Close() error {
 
 // end ends what is left and frees the engine, once.
 func (h *Host) end() {
+	h.cancel()
 	h.mu.Lock()
 	conns := make([]*Conn, 0, len(h.conns))
 	for c := range h.conns {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wasock/wasock/host/dialer"
 	"github.com/wasock/wasock/host/internal/http2client"
+	"github.com/wasock/wasock/host/permission"
 )
 
 const (
@@ -50,8 +51,8 @@ type originKey struct {
 // An origin is what the pool knows of one.
 type origin struct {
 	conns      []*http2Conn
-	dial       *http2Dial // somebody connects, and the others wait
-	http1Until time.Time  // until then HTTP/1.1 is used
+	dials      map[*permission.Grant]*http2Dial // somebody connects, and others of its grant wait
+	http1Until time.Time                        // until then HTTP/1.1 is used
 }
 
 // An http2Conn is a connection in the pool.
@@ -89,9 +90,9 @@ func newHTTP2Pool(idleTimeout time.Duration) *http2Pool {
 // permit allows it to this caller as well, or a new connection, of
 // HTTP/1.1 if the server has no other, which with force is an error. timeout is for
 // the SETTINGS of a new one.
-func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit func(dialer.Route) error, dial dialFunc, timeout time.Duration) (link, error) {
+func (p *http2Pool) link(ctx context.Context, key originKey, g *permission.Grant, force bool, permit func(dialer.Route) error, dial dialFunc, timeout time.Duration) (link, error) {
 	for {
-		l, d, mine, err := p.join(key, force, permit)
+		l, d, mine, err := p.join(key, g, force, permit)
 		switch {
 		case err != nil || l.stream != nil:
 			return l, err
@@ -100,7 +101,7 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 			return link{transport: nc}, err
 		case mine:
 			l, err := p.lead(ctx, key, force, dial, timeout)
-			p.leave(ctx, key, d, err)
+			p.leave(ctx, key, g, d, err)
 			return l, err
 		}
 		select {
@@ -116,7 +117,7 @@ func (p *http2Pool) link(ctx context.Context, key originKey, force bool, permit 
 
 // join returns room on a connection; or the attempt to connect that is under way,
 // and whether it is the caller's; or nothing if HTTP/1.1 is to be used.
-func (p *http2Pool) join(key originKey, force bool, permit func(dialer.Route) error) (l link, d *http2Dial, mine bool, err error) {
+func (p *http2Pool) join(key originKey, g *permission.Grant, force bool, permit func(dialer.Route) error) (l link, d *http2Dial, mine bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -134,22 +135,24 @@ func (p *http2Pool) join(key originKey, force bool, permit func(dialer.Route) er
 			return link{stream: s, conn: c, reused: true}, nil, false, nil
 		}
 	}
-	mine = o.dial == nil
-	if mine {
-		o.dial = &http2Dial{force: force, done: make(chan struct{})}
+	// A grant may ask somebody, and who has another does not wait for that.
+	d = o.dials[g]
+	if mine = d == nil; mine {
+		d = &http2Dial{force: force, done: make(chan struct{})}
+		o.dials[g] = d
 	}
-	return link{}, o.dial, mine, nil
+	return link{}, d, mine, nil
 }
 
 // leave ends the caller's attempt. Those who waited share its error, unless it is
 // the caller's alone: its permissions', or its context's.
-func (p *http2Pool) leave(ctx context.Context, key originKey, d *http2Dial, err error) {
+func (p *http2Pool) leave(ctx context.Context, key originKey, g *permission.Grant, d *http2Dial, err error) {
 	var denied *PermissionError
 	if !errors.As(err, &denied) && ctx.Err() == nil {
 		d.err = err
 	}
 	p.mu.Lock()
-	p.origin(key).dial = nil
+	delete(p.origin(key).dials, g)
 	p.mu.Unlock()
 	close(d.done)
 }
@@ -161,7 +164,7 @@ func (p *http2Pool) origin(key originKey) *origin {
 		if len(p.origins) >= maxOrigins {
 			p.forget()
 		}
-		o = &origin{}
+		o = &origin{dials: make(map[*permission.Grant]*http2Dial)}
 		p.origins[key] = o
 	}
 	return o
@@ -172,7 +175,7 @@ func (p *http2Pool) origin(key originKey) *origin {
 func (p *http2Pool) forget() {
 	for _, before := range []time.Time{time.Now(), time.Now().Add(http1Memory)} {
 		for key, o := range p.origins {
-			if len(o.conns) == 0 && o.dial == nil && !o.http1Until.After(before) {
+			if len(o.conns) == 0 && len(o.dials) == 0 && !o.http1Until.After(before) {
 				delete(p.origins, key)
 			}
 		}

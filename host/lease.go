@@ -31,7 +31,7 @@ func (c *Conn) leased(lease *permission.Lease) {
 }
 
 // lend takes a lease for a dial to c's target. The context that it returns ends when
-// the grant is revoked; revoked says whether that is why.
+// the grant is revoked, or the Host ends: see interruption.
 func (c *Conn) lend(ctx context.Context) (context.Context, context.CancelCauseFunc, error) {
 	lease, err := c.grant.AcquireDial(ctx, c.target.name(), c.target.port)
 	if err != nil {
@@ -40,14 +40,15 @@ func (c *Conn) lend(ctx context.Context) (context.Context, context.CancelCauseFu
 	c.leased(lease)
 	ctx, cancel := context.WithCancelCause(ctx)
 	lease.OnRevoke(cancel)
-	return ctx, cancel, nil
+	stop := context.AfterFunc(c.host.ending, func() { cancel(ErrClosed) })
+	return ctx, func(err error) { stop(); cancel(err) }, nil
 }
 
-// revocation returns why ctx ended if that is a grant that was revoked, and err
-// otherwise.
-func revocation(ctx context.Context, err error) error {
+// interruption returns why ctx ended if that is a grant that was revoked, or the Host's
+// end, and err otherwise.
+func interruption(ctx context.Context, err error) error {
 	var revoked *RevokedError
-	if cause := context.Cause(ctx); errors.As(cause, &revoked) {
+	if cause := context.Cause(ctx); err != nil && (cause == ErrClosed || errors.As(cause, &revoked)) {
 		return cause
 	}
 	return err

@@ -144,6 +144,7 @@ func (s *slot) drain(h uint32, l *lane) int32 {
 		}
 		if ev.Kind == protocol.KindOpen {
 			s.timed = false // the idle timer takes the handshake's place, and may be earlier
+			extended = s.conn.Extended()
 		}
 		if s.conn.Response() != nil && !s.responded {
 			s.responded = true
